@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps the ledger and the holds on the source in step with what the receiver was seen to hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..hosts.protocol import Finished
+from ..model.names import join
+from ..plan.ledger import Ledger, Release, Standing, announced, encode, settled
+from ..plan.push import PushPlan, StepKind
+from ..zfs.errors import ZfsError
+from .ask import Answers
+from .ends import Ends, SourceFacts
+
+
+def announce(ends: Ends, facts: SourceFacts, ledger: Ledger, plan: PushPlan) -> Ledger:
+    """Name and hold the plan's targets, and bases that the ledger does not name yet.
+
+    To be called before the first byte. The name is written before the hold, so that a hold is never
+    left that nothing names. Answers the ledger as it now stands.
+    """
+    wanted: dict[str, list[str]] = {}
+    for path, name in plan.targets.items():
+        wanted.setdefault(name, []).append(path)
+    adopted: dict[str, list[str]] = {}
+    for path, name in _steps_on_the_way(ledger, plan):
+        if path not in wanted.get(name, ()):
+            adopted.setdefault(name, []).append(path)
+    after = announced(ledger, wanted, adopted)
+    if after != ledger:
+        _write(ends, facts, ledger, after)
+    for name, paths in wanted.items():
+        # A confirmed base is held already: a push with nothing new changes nothing.
+        if any(ledger.of(path).base != name for path in paths):
+            _hold(ends, facts, name, paths)
+    for name, paths in adopted.items():
+        _hold(ends, facts, name, paths)
+    return after
+
+
+def _steps_on_the_way(ledger: Ledger, plan: PushPlan) -> dict[tuple[str, str], None]:
+    """Path and name of what the receiver has, or has before the target: bases that the ledger does not
+    name, and the oldest snapshots of datasets that begin anew (all that it has where the next breaks)."""
+    bases = [(path, name) for path, name in plan.bases.items() if name not in ledger.names_for(path)]
+    steps = [(s.path, s.target) for s in plan.steps if s.kind in (StepKind.FULL, StepKind.RESUME)]
+    return dict.fromkeys((*bases, *steps))
+
+
+def settle(
+    ends: Ends,
+    facts: SourceFacts,
+    ledger: Ledger,
+    standings: Mapping[str, Standing],
+    target: str,
+    digest: str,
+) -> None:
+    """Write what a fresh answer of the receiver has shown, and release what is no longer needed.
+
+    A crash between any two of the commands leaves every name that matters both named and held.
+    """
+    settlement = settled(ledger, standings, target, digest)
+    _write(ends, facts, ledger, settlement.named)
+    for hold in settlement.holds:
+        ends.source.hold(facts.hold_tag, _named(facts, hold.paths, hold.name))
+    for release in settlement.releases:
+        _release(ends, facts, release)
+    _write(ends, facts, settlement.named, settlement.final)
+
+
+def standings(answers: Answers, plan: PushPlan, target: str) -> dict[str, Standing]:
+    """What the answers of both sides show of each dataset that takes part."""
+    found = {}
+    for path in plan.targets:
+        there = answers.receiver.datasets.get(path) if answers.receiver else None
+        theirs = {snapshot.guid for snapshot in there.snapshots} if there else set()
+        # Only an own snapshot needs our hold; a foreign one that is newer still never expires.
+        common = [s.name for s in answers.source.datasets[path].snapshots if s.own and s.guid in theirs]
+        token = answers.tokens.get(path)
+        found[path] = Standing(
+            confirmed=target if target in common else (common[-1] if common else None),
+            arriving=token.name if token is not None and token.usable else None,
+            conflicted=path in plan.conflicted,
+        )
+    return found
+
+
+def not_there(ends: Ends, path: str, name: str) -> ZfsError:
+    """The error of a dataset whose target is not on the receiver although no command failed."""
+    there = join(ends.job.destination.dataset, path)
+    said = f"every command succeeded, and yet {there}@{name} is not there with the source's GUID"
+    return ZfsError(ends.receiver.label, Finished(("zfs", "receive"), 0, "", said))
+
+
+def _hold(ends: Ends, facts: SourceFacts, name: str, paths: list[str]) -> None:
+    if not facts.excluded and len(paths) > 1:
+        ends.source.hold_tree(facts.hold_tag, facts.root, name)
+    else:
+        ends.source.hold(facts.hold_tag, _named(facts, paths, name))
+
+
+def _release(ends: Ends, facts: SourceFacts, release: Release) -> None:
+    if release.paths is None:
+        ends.source.release_tree(facts.hold_tag, facts.root, release.name)
+    else:
+        ends.source.release(facts.hold_tag, _named(facts, release.paths, release.name))
+
+
+def _named(facts: SourceFacts, paths: Iterable[str], name: str) -> list[str]:
+    return [f"{join(facts.root, path)}@{name}" for path in paths]
+
+
+def _write(ends: Ends, facts: SourceFacts, old: Ledger, new: Ledger) -> None:
+    """Write the difference: first the records of datasets that lag, then the root's, then what goes."""
+    name = facts.property_name
+    for path, record in new.lagging.items():
+        if old.lagging.get(path) != record:
+            ends.source.set_property(name, encode(record), [join(facts.root, path)])
+    if new.root != old.root:
+        ends.source.set_property(name, encode(new.root), [facts.root])
+    gone = [join(facts.root, path) for path in old.lagging if path not in new.lagging]
+    if gone:
+        ends.source.inherit(name, gone)

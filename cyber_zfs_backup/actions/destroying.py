@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Destroys snapshots that a plan names, on either side, after asking what uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..config.job import Job
+from ..model.names import join, relative
+from ..model.trees import Snapshot
+from ..plan import destroy
+from ..plan.retention import Buckets
+from ..zfs.client import Zfs
+from ..zfs.errors import Trouble, ZfsError
+from . import report
+from .ends import Ends, tell_plan
+from .result import ActionResult, Outcome, Problem
+
+
+def rule_of(job: Job) -> Buckets:
+    """The job's retention as the planner's rule."""
+    return Buckets(job.retention.days, job.retention.weeks, job.retention.months)
+
+
+def finish(side: Zfs, found: destroy.Candidates) -> destroy.DestroyPlan:
+    """Ask what uses the candidates (holds, clones), by name, and finish the plan.
+
+    A candidate that is gone, or that is not the one that was planned (another GUID), is left alone.
+    """
+    planned = {f"{full}@{name}": snapshot.guid for full, name, snapshot in _planned(found)}
+    if not planned:
+        return destroy.finish(found, {})
+    uses = side.uses(list(planned))
+    in_use: dict[str, str] = {}
+    held = []
+    for full, guid in planned.items():
+        use = uses.get(full)
+        if use is None:
+            in_use[full] = "gone since it was listed"
+        elif use.guid != guid:
+            in_use[full] = "another snapshot since it was listed"
+        elif use.clones:
+            in_use[full] = f"has clones: {', '.join(use.clones)}"
+        elif use.holds:
+            held.append(full)
+    tags = side.holds(held) if held else {}
+    for full in held:
+        in_use[full] = f"held by {', '.join(sorted(tags.get(full, {'someone'})))}"
+    return destroy.finish(found, in_use)
+
+
+def _planned(found: destroy.Candidates) -> Iterator[tuple[str, str, Snapshot]]:
+    for full, listed in found.names.items():
+        names = set(listed)
+        dataset = found.tree.datasets[relative(found.tree.root, full)]
+        for snapshot in dataset.snapshots:
+            if snapshot.name in names:
+                yield full, snapshot.name, snapshot
+
+
+def carry_out(action: str, side: Zfs, plan: destroy.DestroyPlan, ends: Ends) -> ActionResult:
+    """Execute a destroy plan on one side (or, in a dry run, ask what it would free).
+
+    A refused plan destroys nothing. A command that fails does not stop the others.
+    """
+    lines = tuple(_lines(plan))
+    tell_plan(ends, action, lines)
+    if plan.refusals:
+        problems = tuple(
+            Problem(refusal.message, side.label, refusal.remedy, _kind(refusal)) for refusal in plan.refusals
+        )
+        return ActionResult(action, Outcome.FAILED, "nothing was destroyed", lines=lines, problems=problems)
+    if not plan.commands:
+        return ActionResult(
+            action, Outcome.NOTHING, "nothing to destroy", lines=lines, figures={"snapshots": 0}
+        )
+    if ends.job.dry_run:
+        return _estimate(action, side, plan, lines)
+    failed: list[Problem] = []
+    done = 0
+    for command in plan.commands:
+        try:
+            side.destroy_snapshots(command.dataset, command.names, recursive=command.recursive)
+            done += 1
+        except ZfsError as error:
+            # Gone already is what was wanted.
+            if error.trouble is not Trouble.NOT_THERE:
+                failed.append(report.failure_problem(command.dataset, error))
+    outcome = Outcome.DONE if not failed else (Outcome.PARTIAL if done else Outcome.FAILED)
+    return ActionResult(
+        action,
+        outcome,
+        f"{report.count(plan.count, 'snapshot')} destroyed on {side.label}"
+        if not failed
+        else f"{len(failed)} of {len(plan.commands)} destroy commands failed on {side.label}",
+        lines=lines,
+        problems=tuple(failed),
+        figures={"snapshots": plan.count, "commands": len(plan.commands)},
+    )
+
+
+def _estimate(action: str, side: Zfs, plan: destroy.DestroyPlan, lines: tuple[str, ...]) -> ActionResult:
+    freed = sum(side.reclaim(c.dataset, c.names, recursive=c.recursive) for c in plan.commands)
+    return ActionResult(
+        action,
+        Outcome.DONE,
+        f"would destroy {report.count(plan.count, 'snapshot')} on {side.label} and free {report.size(freed)}",
+        lines=lines,
+        figures={"snapshots": plan.count, "commands": len(plan.commands), "bytes_freed": freed},
+    )
+
+
+def _lines(plan: destroy.DestroyPlan) -> Iterator[str]:
+    for dataset in plan.datasets:
+        full = join(plan.tree.root, dataset.path)
+        for verdict in dataset.verdicts:
+            word = "keep" if verdict.keep else "destroy"
+            yield f"{word} {full}@{verdict.snapshot.name}: {verdict.reason}"
+
+
+def _kind(refusal: destroy.Refusal) -> str:
+    return "future" if isinstance(refusal, destroy.FutureSnapshot) else "lots"

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two ends of a run, and what the source's end looks like now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+from ..config.job import Job, UsageError
+from ..hosts.protocol import Link
+from ..model.names import join, relative
+from ..plan.ledger import Ledger, LedgerError, Record, decode, destination_tag
+from ..zfs import properties
+from ..zfs.client import Zfs
+from ..zfs.parse import Properties
+from .result import Surface
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Everything that an action may touch. ``clock`` answers the present moment, with a time zone."""
+
+    job: Job
+    source: Zfs
+    receiver: Zfs
+    link: Link
+    surface: Surface
+    clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What one question (``zfs get all``) told of the source's tree.
+
+    ``paths`` take part, parents first; ``excluded`` do not. ``tag`` stands for the job's destination
+    in hold tags and property names. ``ledgers`` are the records of every destination, by tag;
+    ``mirror_due`` the tags of those that may hold what has expired here.
+    """
+
+    root: str
+    about: Properties
+    paths: tuple[str, ...]
+    excluded: frozenset[str]
+    tag: str
+    ledgers: Mapping[str, Ledger]
+    mirror_due: frozenset[str]
+
+    @property
+    def hold_tag(self) -> str:
+        """The tag of this destination's holds."""
+        return hold_tag(self.tag)
+
+    @property
+    def property_name(self) -> str:
+        """The user property that holds this destination's record."""
+        return f"{properties.BASE_PREFIX}{self.tag}"
+
+    @property
+    def names(self) -> list[str]:
+        """The full names of the datasets that take part."""
+        return [join(self.root, path) for path in self.paths]
+
+    @property
+    def digest(self) -> str:
+        """What travels with the tree's properties, in short."""
+        return properties.digest(self.about, self.root, self.names)
+
+
+class SourceMissingError(UsageError):
+    """The dataset that was named does not exist here."""
+
+
+class DamagedRecordError(Exception):
+    """One of our properties on the source holds something that we did not write."""
+
+
+def tell_plan(ends: Ends, action: str, lines: Iterable[str]) -> None:
+    """Say a plan's lines as it is decided. Of a dry run the plan is the result, and shown with it."""
+    if not ends.job.dry_run:
+        for line in lines:
+            ends.surface.detail(f"{action}: {line}")
+
+
+def hold_tag(tag: str) -> str:
+    """The hold tag of a destination's tag."""
+    return f"{properties.HOLD_PREFIX}{tag}"
+
+
+def read_source(ends: Ends) -> SourceFacts:
+    """Ask the source for its datasets and properties: one command, no snapshot is read.
+
+    Raises ``SourceMissingError``, ``UsageError`` for an exclude pattern that hits the root,
+    ``DamagedRecordError``, ``ZfsError``.
+    """
+    root = ends.job.dataset
+    about = ends.source.tree_properties(root)
+    if about is None:
+        raise SourceMissingError(
+            f"{root}: there is no such dataset on {ends.source.label}; "
+            "name the tree to back up with --dataset"
+        )
+    ordered = sorted((relative(root, name) for name in about), key=lambda path: path.split("/"))
+    excluded = _excluded(root, ordered, ends.job.exclude)
+    destination = ends.job.destination
+    tag = destination_tag(int(about[root]["guid"].value), destination.ssh, destination.dataset)
+    return SourceFacts(
+        root=root,
+        about=about,
+        paths=tuple(path for path in ordered if path not in excluded),
+        excluded=excluded,
+        tag=tag,
+        ledgers=_ledgers(root, about),
+        mirror_due=frozenset(properties.local_values(about[root], properties.MIRROR_PREFIX)),
+    )
+
+
+def _excluded(root: str, paths: list[str], patterns: tuple[str, ...]) -> frozenset[str]:
+    """The paths that a pattern hits (by relative path or full name), and all below them."""
+    excluded: set[str] = set()
+    for path in paths:
+        above = path.rpartition("/")[0]
+        hit = any(
+            fnmatchcase(path, pattern) or fnmatchcase(join(root, path), pattern) for pattern in patterns
+        )
+        if hit and not path:
+            raise UsageError(f"--exclude: {root} itself would be excluded; nothing would be left")
+        if hit or (above and above in excluded):
+            excluded.add(path)
+    return frozenset(excluded)
+
+
+def _ledgers(root: str, about: Properties) -> dict[str, Ledger]:
+    roots: dict[str, Record] = {}
+    lagging: dict[str, dict[str, Record]] = {}
+    for name, each in about.items():
+        path = relative(root, name)
+        for tag, value in properties.local_values(each, properties.BASE_PREFIX).items():
+            record = _record(name, tag, value, root)
+            if path:
+                lagging.setdefault(tag, {})[path] = record
+            else:
+                roots[tag] = record
+    # A record below the root without one at the root still pins what it names.
+    for tag, records in lagging.items():
+        roots.setdefault(tag, Record(to=next(iter(records.values())).to))
+    return {tag: Ledger(record, lagging.get(tag, {})) for tag, record in roots.items()}
+
+
+def _record(name: str, tag: str, value: str, root: str) -> Record:
+    try:
+        return decode(value)
+    except LedgerError as error:
+        raise DamagedRecordError(
+            f"{name}: property {properties.BASE_PREFIX}{tag}: {error}; look at it with `zfs get`, and if it "
+            f"is damaged remove it and its holds with: cyber-zfs-backup forget {tag} --dataset {root}"
+        ) from None

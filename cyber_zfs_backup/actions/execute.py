@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries out the steps of a push's plan, and tells which dataset each failure belongs to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from ..hosts.protocol import Finished, Transfer
+from ..model.names import join
+from ..plan.lanes import share_out
+from ..plan.push import PushPlan, Step, StepKind
+from ..zfs import commands
+from ..zfs.errors import Trouble, ZfsError, said
+from ..zfs.properties import own_names
+from .ends import Ends, SourceFacts
+
+_HOPELESS = frozenset(
+    {Trouble.LINK_LOST, Trouble.NO_SPACE, Trouble.NO_ZFS, Trouble.NO_MODULE, Trouble.SUDO_PASSWORD}
+)
+"""Trouble that every other dataset would meet too: what is left is not tried in this run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A step that failed. ``suspects`` are the paths of its connection, in order: the first of them
+    whose target the receiver does not have is the one."""
+
+    suspects: tuple[str, ...]
+    error: ZfsError
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether the rest of the push would fail of the same."""
+        return self.error.trouble in _HOPELESS
+
+
+@dataclass(slots=True)
+class Executed:
+    """What the execution of a plan came to. Collected from several threads."""
+
+    bytes_moved: int = 0
+    connections: int = 0
+    streams: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    carried: set[str] = field(default_factory=set)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether a failure was of a kind that ends the push."""
+        return any(failure.hopeless for failure in self.failures)
+
+
+class Executor:
+    """Executes one plan; ``run`` answers what came of it. A failure is an answer, not an exception."""
+
+    def __init__(self, ends: Ends, facts: SourceFacts) -> None:
+        self._ends = ends
+        self._facts = facts
+        self._own = sorted({*own_names(facts.about), facts.property_name})
+        self._done = Executed()
+        self._counting = threading.Lock()
+
+    def run(self, plan: PushPlan) -> Executed:
+        """Steps that touch one dataset alone first, in order; then what can be joined, in lanes."""
+        failed: set[str] = set()
+        joined = []
+        for step in plan.steps:
+            if self._done.hopeless:
+                break
+            if _hit(step.path, failed):
+                continue
+            if step.kind is StepKind.LEVEL:
+                joined.append(step)
+            elif not self._alone(step, plan):
+                failed.add(step.path)
+        joined = [step for step in joined if not _hit(step.path, failed)]
+        if joined and not self._done.hopeless:
+            self._lanes(joined)
+        return self._done
+
+    def _alone(self, step: Step, plan: PushPlan) -> bool:
+        if step.kind is StepKind.ABORT:
+            return self._abort(step)
+        suspects = tuple(plan.targets) if step.kind is StepKind.REPLICATE else (step.path,)
+        return self._transfer([step], suspects)
+
+    def _abort(self, step: Step) -> bool:
+        try:
+            self._ends.receiver.abort_receive(self._there(step.path))
+        except ZfsError as error:
+            self._done.failures.append(Failure((step.path,), error))
+            return False
+        return True
+
+    def _lanes(self, steps: Sequence[Step]) -> None:
+        sizes = [sum(len(word.encode()) + 3 for word in self._receive(step)) + 4 for step in steps]
+        # Room for sudo and a longer program name on the far side.
+        limit = commands.MAX_COMMAND_BYTES - 4096
+        lanes = share_out(steps, self._ends.job.lanes, sizes, limit)
+        # One worker a lane keeps the number of connections at a time; more lanes than that only wait.
+        pool = ThreadPoolExecutor(self._ends.job.lanes, thread_name_prefix="lane")
+        futures = [pool.submit(self._lane, lane) for lane in lanes]
+        try:
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+        except BaseException:
+            # Also a signal's exception: end the children first, or the threads would wait for them.
+            self._ends.link.stop()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _lane(self, steps: Sequence[Step]) -> None:
+        if not self._done.hopeless:
+            self._transfer(steps, tuple(step.path for step in steps))
+
+    def _transfer(self, steps: Sequence[Step], suspects: tuple[str, ...]) -> bool:
+        sends = [self._ends.source.argv(self._send(step)) for step in steps]
+        receives = [self._ends.receiver.argv(self._receive(step)) for step in steps]
+        with self._ends.surface.progress(self._label(steps), None) as on_bytes:
+            transfer = self._ends.link.transfer(sends, receives, on_bytes=on_bytes)
+        with self._counting:
+            self._done.connections += 1
+            self._done.streams += len(transfer.sends)
+            self._done.bytes_moved += transfer.bytes_moved
+            if not transfer.ok:
+                self._done.failures.append(self._failure(steps, suspects, transfer))
+                return False
+            carried = suspects if steps[0].kind is StepKind.REPLICATE else ()
+            self._done.carried.update(carried, (step.path for step in steps if step.properties))
+            return True
+
+    def _failure(self, steps: Sequence[Step], suspects: tuple[str, ...], transfer: Transfer) -> Failure:
+        last = transfer.sends[-1] if transfer.sends else None
+        if last is not None and not last.ok and _tells(last) and not _died_of_receiver(transfer.receive):
+            step = steps[min(len(transfer.sends), len(steps)) - 1]
+            guilty = suspects if step.kind is StepKind.REPLICATE else (step.path,)
+            return Failure(guilty, ZfsError(self._ends.source.label, last))
+        return Failure(suspects, ZfsError(self._ends.receiver.label, transfer.receive))
+
+    def _label(self, steps: Sequence[Step]) -> str:
+        first = join(self._facts.root, steps[0].path)
+        if steps[0].kind is StepKind.REPLICATE:
+            return f"{first} and all below it"
+        return first if len(steps) == 1 else f"{first} and {len(steps) - 1} more"
+
+    def _there(self, path: str) -> str:
+        return join(self._ends.job.destination.dataset, path)
+
+    def _send(self, step: Step) -> list[str]:
+        target = f"{join(self._facts.root, step.path)}@{step.target}"
+        if step.kind is StepKind.RESUME:
+            return commands.send_resume(step.token or "")
+        if step.kind is StepKind.REPLICATE:
+            return commands.send_replicate(target, step.base)
+        if step.kind is StepKind.FULL or step.base is None:
+            return commands.send_full(target, properties=step.properties)
+        return commands.send_level(target, step.base, properties=step.properties)
+
+    def _receive(self, step: Step) -> list[str]:
+        there = self._there(step.path)
+        if not step.properties and not (step.kind is StepKind.RESUME and not step.path):
+            return commands.receive_plain(there)
+        if not step.path:
+            return commands.receive_root(there, self._own)
+        return commands.receive_below(there, self._own)
+
+
+def _hit(path: str, failed: Iterable[str]) -> bool:
+    """Whether a path or one above it has failed."""
+    return any(path == other or not other or path.startswith(f"{other}/") for other in failed)
+
+
+def _tells(send: Finished) -> bool:
+    """Whether a failed send failed of itself, and not because nobody read its stream any more."""
+    if send.status is None or send.status < 0:
+        return False
+    return any("signal received" not in line and "roken pipe" not in line for line in said(send.stderr))
+
+
+def _died_of_receiver(receive: Finished) -> bool:
+    """Whether the receiving side had a reason of its own, other than a stream that broke off."""
+    if receive.ok or receive.status is None or receive.status < 0:
+        return False
+    return ZfsError("", receive).trouble not in (Trouble.CUT_OFF, Trouble.UNKNOWN)

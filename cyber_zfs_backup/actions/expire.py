@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Expire: retention on the source. Needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..model.trees import Tree
+from ..plan import destroy
+from ..plan.ledger import in_flight
+from ..zfs import parse
+from ..zfs.properties import MIRROR_PREFIX
+from .destroying import carry_out, finish, rule_of
+from .ends import Ends, SourceFacts, read_source
+from .result import ActionResult
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """An expire that ended, and the tags of the destinations whose mirror is due since."""
+
+    result: ActionResult
+    mirror_due: frozenset[str]
+
+
+def expire(ends: Ends, imagined: str | None = None) -> Expired:
+    """Destroy what the rule gives up, on every dataset that takes part.
+
+    ``imagined`` is the snapshot that a dry run would have taken. Before anything is destroyed, each
+    destination's mirror is noted as due, so that no receiver keeps for ever what is gone here.
+    Raises ``ZfsError``, ``GarbledError``, ``UsageError``.
+    """
+    facts = read_source(ends)
+    tree = source_tree(ends, facts)
+    if imagined is not None and ends.job.dry_run:
+        tree = tree.with_snapshot(imagined)
+    terms = terms_of(ends, facts)
+    plan = finish(ends.source, destroy.candidates(tree, terms, protected(facts, tree)))
+    due = facts.mirror_due
+    if plan.commands and not ends.job.dry_run:
+        for tag in sorted(facts.ledgers.keys() - due):
+            ends.source.set_property(f"{MIRROR_PREFIX}{tag}", "due", [facts.root])
+        due |= facts.ledgers.keys()
+    return Expired(carry_out("expire", ends.source, plan, ends), due)
+
+
+def source_tree(ends: Ends, facts: SourceFacts) -> Tree:
+    """Every snapshot of the source, excluded datasets too: a recursive destroy would reach them."""
+    return parse.tree(facts.root, facts.about, ends.source.all_snapshots(facts.root), complete=True)
+
+
+def terms_of(ends: Ends, facts: SourceFacts) -> destroy.Terms:
+    """The job's retention, now."""
+    return destroy.Terms(
+        rule=rule_of(ends.job),
+        now=ends.clock(),
+        force_lots=ends.job.force.destroy_lots,
+        excluded=facts.excluded,
+    )
+
+
+def protected(facts: SourceFacts, tree: Tree) -> Mapping[str, Mapping[str, str]]:
+    """What no rule may destroy, by path and snapshot name, with the reason: all that a destination has
+    as base, and all that may have arrived there."""
+    found: dict[str, dict[str, str]] = {}
+    for ledger in facts.ledgers.values():
+        for path, dataset in tree.datasets.items():
+            into = found.setdefault(path, {})
+            record = ledger.of(path)
+            for name in (*ledger.names_for(path), *in_flight(ledger, dataset)):
+                why = "base of" if name == record.base else "may have arrived at"
+                into[name] = f"{why} {record.to}"
+    return found

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Forget a destination that is gone: release its holds and remove its properties, after showing them."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from ..config.job import UsageError
+from ..config.requests import Forget
+from ..hosts.local import LocalHost
+from ..model.names import join
+from ..plan.ledger import destination_tag
+from ..zfs.client import Zfs
+from ..zfs.parse import Properties
+from ..zfs.properties import BASE_PREFIX, MIRROR_PREFIX, local_values
+from .ends import hold_tag
+from .result import ActionResult, Outcome, RunResult, Surface
+from .run import attempt
+
+
+def forget(request: Forget, surface: Surface) -> RunResult:
+    """Forget the destination on this machine. Touches the source only; destroys nothing."""
+    started, began = datetime.now(UTC), time.monotonic()
+    source = Zfs(LocalHost())
+    result = attempt("forget", lambda: forget_on(source, request, surface))
+    return RunResult(
+        dataset=request.dataset,
+        destination=request.destination.label,
+        started=started,
+        seconds=round(time.monotonic() - began, 3),
+        dry_run=request.dry_run,
+        actions=(result,),
+    )
+
+
+def forget_on(source: Zfs, request: Forget, surface: Surface) -> ActionResult:
+    """Show, then release and remove, what the tree keeps for the destination.
+
+    Raises ``UsageError`` where the source's dataset does not exist, ``ZfsError``.
+    """
+    about = source.tree_properties(request.dataset)
+    if about is None:
+        raise UsageError(f"{request.dataset}: there is no such dataset here; name the tree with --dataset")
+    destination = request.destination
+    guid = int(about[request.dataset]["guid"].value)
+    tag = destination_tag(guid, destination.ssh, destination.dataset)
+    records = _with_property(about, BASE_PREFIX, tag)
+    dues = _with_property(about, MIRROR_PREFIX, tag)
+    held = _held(source, request.dataset, hold_tag(tag))
+    if not (records or dues or held):
+        known = _known(about, request.dataset)
+        return ActionResult(
+            "forget",
+            Outcome.NOTHING,
+            f"nothing is kept for {destination.label}; destinations on record: {known or 'none'}",
+        )
+    lines = (
+        *(f"property {BASE_PREFIX}{tag} of {name}: {value}" for name, value in records.items()),
+        *(f"property {MIRROR_PREFIX}{tag} of {name}: {value}" for name, value in dues.items()),
+        *(f"hold {hold_tag(tag)} on {name}" for name in held),
+    )
+    for line in lines:
+        surface.note(f"forget: {line}")
+    count = f"{len(held)} holds and {len(records) + len(dues)} properties of {destination.label}"
+    if request.dry_run:
+        return ActionResult("forget", Outcome.DONE, f"would remove {count}", lines=lines)
+    # The holds first: a property without a hold is found again, a hold without a property is not.
+    source.release(hold_tag(tag), held)
+    for prefix, named in ((BASE_PREFIX, records), (MIRROR_PREFIX, dues)):
+        if named:
+            source.inherit(f"{prefix}{tag}", list(named))
+    return ActionResult(
+        "forget", Outcome.DONE, f"{count} removed; the next push there must be a first one", lines=lines
+    )
+
+
+def _with_property(about: Properties, prefix: str, tag: str) -> dict[str, str]:
+    found = {}
+    for name, each in about.items():
+        values = local_values(each, prefix)
+        if tag in values:
+            found[name] = values[tag]
+    return found
+
+
+def _held(source: Zfs, root: str, tag: str) -> list[str]:
+    held = [name for name, count in source.held_snapshots(root).items() if count]
+    return [name for name, tags in source.holds(held).items() if tag in tags] if held else []
+
+
+def _known(about: Properties, root: str) -> str:
+    tags = local_values(about[join(root, "")], BASE_PREFIX)
+    return ", ".join(f"{tag} ({value})" for tag, value in tags.items())

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mirror, the push's last step: what has expired on the source expires on the receiver too.
+
+Only where an expire has noted that it is due, so that an ordinary push reads no whole list. Only by
+explicit destroys of own-named snapshots under three conditions (see ``plan/mirror.py``), never by a
+forced receive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..model.trees import Tree
+from ..plan import destroy, mirror
+from ..zfs import parse
+from ..zfs.properties import MIRROR_PREFIX
+from .ask import ask_receiver, both
+from .destroying import carry_out, finish
+from .ends import Ends, read_source
+from .expire import source_tree, terms_of
+from .result import ActionResult, Outcome
+
+
+def mirror_receiver(ends: Ends, confirmed: Mapping[str, str]) -> ActionResult:
+    """Destroy on the receiver what has expired on the source. To be called only where it is due.
+
+    ``confirmed`` maps the paths that this run's push saw on the receiver to the snapshot's name: their
+    bases. Raises ``HostError``, ``ZfsError``, ``GarbledError``.
+    """
+    facts = read_source(ends)
+    root = ends.job.destination.dataset
+
+    def theirs() -> Tree | None:
+        about = ask_receiver(ends)
+        if about is None:
+            return None
+        return parse.tree(root, about, ends.receiver.all_snapshots(root), complete=True)
+
+    source, receiver = both(lambda: source_tree(ends, facts), theirs)
+    if receiver is None:
+        return ActionResult("mirror", Outcome.SKIPPED, f"{ends.job.destination.label} is not there")
+    bases = {
+        path: base.guid
+        for path, name in confirmed.items()
+        if path in source.datasets and (base := source.datasets[path].named(name)) is not None
+    }
+    found = mirror.candidates(source, receiver, bases, terms_of(ends, facts))
+    plan: destroy.DestroyPlan = finish(ends.receiver, found)
+    result = carry_out("mirror", ends.receiver, plan, ends)
+    done = result.outcome in (Outcome.DONE, Outcome.NOTHING)
+    if done and not ends.job.dry_run and set(facts.paths) <= set(confirmed):
+        ends.source.inherit(f"{MIRROR_PREFIX}{facts.tag}", [facts.root])
+    return result

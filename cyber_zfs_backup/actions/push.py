@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Push: ask both sides, plan, hold, send, ask again, and only then move the base.
+
+The order of the commands is the safety of the whole: see ``plan/ledger.py``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ..model.names import join
+from ..plan.ledger import Ledger, Record, Standing
+from ..plan.push import PushPlan, PushQuestion, Unsettled, plan_push
+from ..zfs.errors import Trouble, ZfsError
+from ..zfs.parse import Properties
+from . import books, report
+from .ask import Answers, ask_cheap, ask_whole, both
+from .ends import Ends, SourceFacts, read_source, tell_plan
+from .execute import Executed, Executor
+from .result import ActionResult, Outcome, Problem
+
+_ROUNDS = 8
+"""Times that a push plans anew after a fault; each round leaves at least one failed dataset aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A push that ended. ``confirmed`` maps the paths that arrived to the snapshot's name; the mirror
+    builds on it. ``facts`` are the source's, from before the push."""
+
+    result: ActionResult
+    facts: SourceFacts
+    confirmed: Mapping[str, str] = field(default_factory=dict)
+
+    def mirror_wanted(self, due: frozenset[str] | None) -> bool:
+        """Whether the mirror has something to do and to build on.
+
+        ``due`` are the tags for which this run's expire saw that it is due; ``None`` without an expire.
+        """
+        return bool(self.confirmed) and self.facts.tag in (self.facts.mirror_due if due is None else due)
+
+
+def push(ends: Ends, taken: str | None, receiver_about: Callable[[], Properties | None]) -> Pushed:
+    """Bring the receiver up to the newest own snapshot.
+
+    ``taken`` is the snapshot that this run took (or, in a dry run, would take); ``None`` where it took
+    none. ``receiver_about`` answers the receiver's datasets, perhaps asked for earlier in this run.
+    Raises ``HostError``, ``ZfsError`` and ``GarbledError`` where a question could not be answered;
+    whatever was sent before then stays held.
+    """
+    facts, target = both(lambda: read_source(ends), lambda: taken if taken is not None else newest_own(ends))
+    if target is None:
+        problem = Problem(
+            "has no own snapshot that could be pushed",
+            facts.root,
+            "run with --action snapshot push",
+            "no-snapshot",
+        )
+        return Pushed(ActionResult("push", Outcome.FAILED, problem.what, problems=(problem,)), facts)
+    return _Push(ends, facts, target, receiver_about).run()
+
+
+def newest_own(ends: Ends) -> str | None:
+    """The name of the root's newest own snapshot, by createtxg."""
+    listed = ends.source.snapshots_of(ends.job.dataset)
+    return next((snapshot.name for snapshot in reversed(listed) if snapshot.own), None)
+
+
+class _Push:
+    """One push under way."""
+
+    def __init__(
+        self,
+        ends: Ends,
+        facts: SourceFacts,
+        target: str,
+        receiver_about: Callable[[], Properties | None],
+    ) -> None:
+        self.ends = ends
+        self.facts = facts
+        self.target = target
+        self.receiver_about = receiver_about
+        destination = ends.job.destination
+        self.ledger = facts.ledgers.get(facts.tag, Ledger(Record(to=destination.label)))
+        self.changed = self.ledger.root.properties != facts.digest
+        self.failures: dict[str, ZfsError] = {}
+        self.executed = Executed()
+        self.began = time.monotonic()
+        self.lines: list[str] = []
+
+    def run(self) -> Pushed:
+        answers, plan = self._first_plan()
+        for _round in range(_ROUNDS):
+            self._show(plan)
+            if self.ends.job.dry_run:
+                return self._result(plan, self._standings(answers, plan))
+            if plan.nothing_to_send:
+                if "" not in plan.conflicted:
+                    # What the receiver already holds must be held here before it is named as base.
+                    self._hold(plan)
+                break
+            parent_missing = self._parent_problem(answers)
+            if parent_missing is not None:
+                return Pushed(parent_missing, self.facts)
+            self._hold(plan)
+            done = Executor(self.ends, self.facts).run(plan)
+            self._add(done)
+            standings = self._arrived(answers, plan, done)
+            if standings is not None:
+                return self._finish(plan, standings)
+            # Something did not arrive. Only the whole question tells what is where now.
+            answers = ask_whole(self.ends, self.facts)
+            self._blame(done, plan, answers)
+            plan = self._plan(answers)
+            for path in plan.conflicted:
+                # The whole answer shows why its receive was refused; that is said once.
+                self.failures.pop(path, None)
+            if self.executed.hopeless:
+                break
+        return self._finish(plan, self._standings(answers, plan))
+
+    # Ask and plan
+
+    def _first_plan(self) -> tuple[Answers, PushPlan]:
+        doubt = self._record_doubt()
+        if doubt is None:
+            answers = ask_cheap(self.ends, self.facts, self.ledger, self.target, self.receiver_about)
+            answers = self._imagine(answers)
+            plan = plan_push(self._question(answers))
+            if isinstance(plan, PushPlan):
+                return answers, plan
+            doubt = plan.reason
+        self.ends.surface.detail(f"push: asking both sides for all their snapshots: {doubt}")
+        answers = self._imagine(ask_whole(self.ends, self.facts))
+        return answers, self._plan(answers)
+
+    def _record_doubt(self) -> str | None:
+        """Why the snapshots that the record names are not worth asking for; ``None`` where they are."""
+        records = (self.ledger.root, *self.ledger.lagging.values())
+        if any(record.pending for record in records):
+            # A stream of several snapshots may have ended between them: by name that is not seen.
+            return "an earlier push did not end"
+        return None if self.ledger.root.base else "no record of what this destination holds"
+
+    def _imagine(self, answers: Answers) -> Answers:
+        """In a dry run, the source as it would be after the snapshot that this run would take."""
+        root = answers.source.datasets[""]
+        if not self.ends.job.dry_run or root.named(self.target) is not None:
+            return answers
+        return Answers(answers.source.with_snapshot(self.target), answers.receiver, answers.tokens)
+
+    def _plan(self, answers: Answers) -> PushPlan:
+        plan = plan_push(self._question(answers))
+        if isinstance(plan, Unsettled):
+            raise AssertionError(f"the whole question must settle it: {plan.reason}")
+        return plan
+
+    def _question(self, answers: Answers) -> PushQuestion:
+        job = self.ends.job
+        return PushQuestion(
+            source=answers.source,
+            receiver=answers.receiver,
+            target=self.target,
+            mode=job.send_mode,
+            allow_full=job.force.non_incremental,
+            properties_changed=self.changed,
+            excluded=self.facts.excluded,
+            set_aside=frozenset(self.failures),
+            tokens=answers.tokens,
+        )
+
+    def _show(self, plan: PushPlan) -> None:
+        lines = report.plan_lines(self.facts.root, self.ends.job.destination.dataset, plan)
+        tell_plan(self.ends, "push", lines)
+        self.lines += lines
+
+    def _parent_problem(self, answers: Answers) -> ActionResult | None:
+        """A first push needs the dataset above the copy; better said before than by zfs after."""
+        if answers.receiver is not None:
+            return None
+        above = self.ends.job.destination.dataset.rpartition("/")[0]
+        if self.ends.receiver.exists(above):
+            return None
+        problem = Problem(
+            f"there is no dataset {above}, which the copy would be below",
+            self.ends.receiver.label,
+            f"create it there: zfs create -o mountpoint=none -o canmount=off '{above}'"
+            if "/" in above
+            else f"create or import the pool {above} there, or name another with --zfs-receive-dataset",
+            "no-parent",
+        )
+        return ActionResult("push", Outcome.FAILED, problem.what, problems=(problem,))
+
+    # Hold, send, confirm
+
+    def _hold(self, plan: PushPlan) -> None:
+        self.ledger = books.announce(self.ends, self.facts, self.ledger, plan)
+
+    def _add(self, done: Executed) -> None:
+        self.executed.bytes_moved += done.bytes_moved
+        self.executed.connections += done.connections
+        self.executed.streams += done.streams
+        self.executed.failures += done.failures
+        self.executed.carried |= done.carried
+
+    def _arrived(self, answers: Answers, plan: PushPlan, done: Executed) -> dict[str, Standing] | None:
+        """Ask the receiver by name whether every target is there with the source's GUID.
+
+        ``None`` where one is not. Exit statuses prove nothing. Datasets in conflict were not touched:
+        what was seen of them before still stands.
+        """
+        if done.failures or self.failures:
+            return None
+        root = self.ends.job.destination.dataset
+        standings = self._standings(answers, plan)
+        wanted = {path: name for path, name in plan.targets.items() if path not in plan.conflicted}
+        there = self.ends.receiver.named_snapshots(
+            [f"{join(root, path)}@{name}" for path, name in wanted.items()]
+        )
+        for path, name in wanted.items():
+            mine = answers.source.datasets[path].named(name)
+            found = {snapshot.guid for snapshot in there.get(join(root, path), ()) if snapshot.name == name}
+            if mine is None or mine.guid not in found:
+                return None
+            standings[path] = Standing(name)
+        return standings
+
+    def _blame(self, done: Executed, plan: PushPlan, answers: Answers) -> None:
+        """Tell which datasets failed: of each broken connection the first whose target is not there."""
+        standings = self._standings(answers, plan)
+
+        def missing(path: str) -> bool:
+            standing = standings.get(path)
+            return path in plan.targets and (standing is None or standing.confirmed != plan.targets[path])
+
+        for failure in done.failures:
+            guilty = next((path for path in failure.suspects if missing(path)), None)
+            if guilty is not None:
+                self.failures[guilty] = failure.error
+        if not done.failures:
+            # Every command says that it succeeded, and yet something is not there.
+            tried = [step.path for step in plan.steps]
+            for path in filter(missing, plan.targets if "" in tried else tried):
+                self.failures.setdefault(path, books.not_there(self.ends, path, plan.targets[path]))
+
+    def _standings(self, answers: Answers, plan: PushPlan) -> dict[str, Standing]:
+        return books.standings(answers, plan, self.target)
+
+    def _finish(self, plan: PushPlan, standings: dict[str, Standing]) -> Pushed:
+        digest = self.facts.digest
+        if self.changed and not set(plan.targets) <= self.executed.carried:
+            digest = self.ledger.root.properties
+        books.settle(self.ends, self.facts, self.ledger, standings, self.target, digest)
+        return self._result(plan, standings)
+
+    # Tell
+
+    def _result(self, plan: PushPlan, standings: Mapping[str, Standing]) -> Pushed:
+        confirmed = {
+            path: name
+            for path, name in plan.targets.items()
+            if path in standings and standings[path].confirmed == name
+        }
+        problems = (*(report.conflict_problem(c) for c in plan.conflicts), *self._failure_problems())
+        outcome = self._outcome(plan, confirmed)
+        result = ActionResult(
+            "push",
+            outcome,
+            report.push_summary(self.ends.job, plan, self.executed, len(confirmed), self.target),
+            lines=tuple(self.lines),
+            problems=problems,
+            figures={
+                "bytes": self.executed.bytes_moved,
+                "streams": self.executed.streams,
+                "data_connections": self.executed.connections,
+                "datasets": len(plan.targets),
+                "confirmed": len(confirmed),
+                "conflicts": len(plan.conflicts),
+                "orphans": len(plan.orphans),
+                "target": self.target,
+                "form": plan.choice.form.value,
+                "seconds": round(time.monotonic() - self.began, 3),
+            },
+        )
+        return Pushed(result, self.facts, confirmed)
+
+    def _failure_problems(self) -> list[Problem]:
+        root = self.facts.root
+        return [report.failure_problem(join(root, path), error) for path, error in self.failures.items()]
+
+    def _outcome(self, plan: PushPlan, confirmed: Mapping[str, str]) -> Outcome:
+        if self.ends.job.dry_run:
+            return Outcome.CONFLICT if plan.conflicts else Outcome.DONE
+        if not plan.conflicts and not self.failures and len(confirmed) == len(plan.targets):
+            return Outcome.DONE if self.executed.streams else Outcome.NOTHING
+        passing = {Trouble.LINK_LOST, Trouble.CUT_OFF, Trouble.BUSY}
+        if self.failures and all(error.trouble in passing for error in self.failures.values()):
+            return Outcome.PASSING
+        if confirmed:
+            return Outcome.PARTIAL
+        return Outcome.CONFLICT if plan.conflicts and not self.failures else Outcome.FAILED

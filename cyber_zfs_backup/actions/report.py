@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans and outcomes of a push in words: one line each, with the reason."""
+
+from __future__ import annotations
+
+from ..config.job import Job
+from ..model.names import join
+from ..plan.conflicts import Conflict, evidence
+from ..plan.push import PushPlan, Step, StepKind
+from ..zfs.errors import ZfsError
+from .execute import Executed
+from .result import Problem
+
+
+def plan_lines(root: str, there: str, plan: PushPlan) -> list[str]:
+    """The plan, a line for each step, conflict, orphan and note, each with its reason."""
+    lines = []
+    if plan.steps:
+        lines.append(f"form: {plan.choice.form.value}: {plan.choice.reason}")
+    lines += [_step_line(root, step) for step in plan.steps]
+    lines += [f"conflict: {conflict.text}" for conflict in plan.conflicts]
+    lines += [f"orphan: {orphan.full} is not on the source; it is kept" for orphan in plan.orphans]
+    lines += list(plan.notes)
+    if plan.nothing_to_send and not plan.conflicts:
+        lines.append(f"nothing to send: {there} holds the newest own snapshot of every dataset")
+    return lines
+
+
+def _step_line(root: str, step: Step) -> str:
+    name = join(root, step.path)
+    carried = ", with properties" if step.properties else ""
+    if step.kind is StepKind.ABORT:
+        return f"abort: the partial receive of {name}: {step.reason}"
+    if step.kind is StepKind.RESUME:
+        return f"resume: {name}@{step.target}: {step.reason}"
+    if step.kind is StepKind.REPLICATE:
+        span = f"from @{step.base} to" if step.base else "in full up to"
+        return f"replicate: {name} and all below it {span} @{step.target}{carried}"
+    if step.kind is StepKind.FULL:
+        return f"full: {name}@{step.target}{carried}: {step.reason}"
+    return f"level: {name} from @{step.base} to @{step.target}{carried}: {step.reason}"
+
+
+def push_summary(job: Job, plan: PushPlan, executed: Executed, confirmed: int, target: str) -> str:
+    """The push in one line."""
+    label = job.destination.label
+    if job.dry_run:
+        if plan.nothing_to_send and not plan.conflicts:
+            return f"nothing new for {label}"
+        return f"would take {count(len(plan.steps), 'step')} to bring {label} to @{target}"
+    if not executed.streams and confirmed == len(plan.targets) and not plan.conflicts:
+        return f"nothing new: {label} holds @{target} of all {confirmed} datasets"
+    if not plan.targets:
+        return f"nothing was sent to {label}"
+    return (
+        f"{confirmed} of {len(plan.targets)} datasets of {label} are at @{target}: "
+        f"{size(executed.bytes_moved)} in {count(executed.streams, 'stream')} "
+        f"on {count(executed.connections, 'connection')} ({plan.choice.form.value})"
+    )
+
+
+def conflict_problem(conflict: Conflict) -> Problem:
+    """A conflict as a problem of the result."""
+    shown = ""
+    if conflict.on_source or conflict.on_receiver:
+        shown = f" (source: {evidence(conflict.on_source)}; receiver: {evidence(conflict.on_receiver)})"
+    return Problem(
+        f"{conflict.what}{shown}",
+        conflict.source,
+        conflict.remedy,
+        conflict.kind.name.lower().replace("_", "-"),
+    )
+
+
+def failure_problem(dataset: str, error: ZfsError) -> Problem:
+    """A dataset's failure as a problem of the result."""
+    kind = error.trouble.name.lower().replace("_", "-")
+    return Problem(f"{error.where} says: {error.text}", dataset, error.remedy, kind)
+
+
+def count(number: int, thing: str) -> str:
+    """``1 stream``, ``2 streams``."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def size(number: int) -> str:
+    """A number of bytes for people: ``17.3 MiB``."""
+    value = float(number)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Snapshot: one transaction over the whole tree, named after the moment in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..model.names import BadNameError, check_snapshot, own_name, own_time
+from ..zfs.errors import Trouble, ZfsError
+from .ends import Ends, SourceMissingError, read_source
+from .push import newest_own
+from .result import ActionResult, Outcome, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A snapshot action that ended. ``name`` is the snapshot's (in a dry run: that it would have)."""
+
+    result: ActionResult
+    name: str | None = None
+
+
+def snapshot(ends: Ends) -> Taken:
+    """Take one atomic snapshot of every dataset that takes part.
+
+    Refuses where the clock is behind the newest own snapshot: its name would put it in the wrong
+    place of every retention rule. Raises ``ZfsError``, ``UsageError``, ``HostError``.
+    """
+    root = ends.job.dataset
+    moment = ends.clock()
+    name = own_name(moment)
+    newest = _newest(ends)
+    newest_time = own_time(newest) if newest else None
+    if newest == name:
+        return _failed(
+            ends, f"@{name} exists already", "another run took it this very second: run again", "exists"
+        )
+    if newest_time is not None and newest_time > moment:
+        return _failed(
+            ends,
+            f"the clock says {name}, but the newest snapshot is @{newest}",
+            "set the clock (timedatectl); if the snapshot's date is wrong: "
+            f"cyber-zfs-backup quarantine '{root}@{newest}'",
+            "clock",
+        )
+    recursive, names = True, [f"{root}@{name}"]
+    if ends.job.exclude:
+        facts = read_source(ends)
+        recursive = not facts.excluded
+        names = names if recursive else [f"{dataset}@{name}" for dataset in facts.names]
+    try:
+        for full in names:
+            check_snapshot(full)
+    except BadNameError as error:
+        return _failed(ends, str(error), "give that dataset a shorter name", "name")
+    what = f"@{name} of {root}" + (" and all below it" if recursive else f" and {len(names) - 1} below it")
+    if ends.job.dry_run:
+        return Taken(ActionResult("snapshot", Outcome.DONE, f"would take {what}"), name)
+    try:
+        ends.source.snapshot(names, recursive=recursive)
+    except ZfsError as error:
+        if error.trouble is not Trouble.EXISTS:
+            raise
+        remedy = "a snapshot of that very second is there: run again"
+        return _failed(ends, f"@{name} exists already, nothing was taken ({error.text})", remedy, "exists")
+    return Taken(ActionResult("snapshot", Outcome.DONE, what, figures={"name": name}), name)
+
+
+def _newest(ends: Ends) -> str | None:
+    try:
+        return newest_own(ends)
+    except ZfsError as error:
+        if error.trouble is Trouble.NOT_THERE:
+            raise SourceMissingError(
+                f"{ends.job.dataset}: there is no such dataset on {ends.source.label}; "
+                "name the tree to back up with --dataset"
+            ) from None
+        raise
+
+
+def _failed(ends: Ends, what: str, remedy: str, kind: str) -> Taken:
+    problem = Problem(what, ends.job.dataset, remedy, kind)
+    return Taken(ActionResult("snapshot", Outcome.FAILED, "no snapshot was taken", problems=(problem,)))

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The long texts of ``--help``."""
+
+from __future__ import annotations
+
+DESCRIPTION = """\
+Take a recursive snapshot of a tree of ZFS datasets, push it to another host over SSH, and expire old
+snapshots on both sides. Meant to run once a day; safe to run as often as you like.
+"""
+
+COMMANDS = """\
+commands beside the plain run (each has its own --help):
+  cyber-zfs-backup forget DESTINATION     release what is kept for a destination that is gone
+  cyber-zfs-backup quarantine SNAPSHOT    rename a snapshot that is dated in the future
+"""
+
+EXAMPLES = """\
+examples:
+  cyber-zfs-backup
+      snapshot, push and expire HOSTNAME/HOSTNAME; the copy is offsite:offsite/HOSTNAME
+  cyber-zfs-backup --dry-run -v
+      show what that would do and why, and touch nothing
+  cyber-zfs-backup --action snapshot expire
+      no push, no network
+  cyber-zfs-backup --dataset tank/data --ssh-destination backup@nas --zfs-receive-dataset pool/data \\
+      --use-sudo --force-non-incremental
+      the first push of another tree to a receiver that has nothing of it yet
+  cyber-zfs-backup --exclude 'var/tmp' --exclude 'scratch*'
+      leave out HOSTNAME/HOSTNAME/var/tmp and all that begins with HOSTNAME/HOSTNAME/scratch
+"""
+
+EXIT_CODES = """\
+exit codes:
+  0    done, or nothing to do
+  1    an action failed (the others were done all the same)
+  2    usage or configuration error; nothing was run
+  3    done in part: some datasets could not be done
+  4    another run pushes to the same destination; snapshot and expire were done
+  65   needs a person: no common snapshot, or the two sides have diverged
+  75   passing trouble of the network; try again
+  130  interrupted (SIGINT)
+  143  ended (SIGTERM or SIGHUP)
+"""
+
+JSON = """\
+json:
+  --json prints one document on stdout: {"schema": 1, "version", "dataset", "destination", "started",
+  "seconds", "dry_run", "exit_code", "error", "actions": [{"action", "outcome", "summary", "lines",
+  "problems": [{"what", "where", "remedy", "kind"}], "figures": {...}}]}. "started" is in UTC. "outcome" is
+  one of done, nothing, partial, conflict, passing, locked, failed, skipped. "error" is null, or
+  {"kind", "message"} where the run broke off. "figures" holds counts, bytes and seconds by name. Names may
+  be added later; "schema" grows when one changes its meaning. A usage error prints no document.
+"""
+
+EPILOG = "\n".join((COMMANDS, EXAMPLES, EXIT_CODES, JSON))
+
+FORGET = """\
+Release the holds and remove the property that keep snapshots for a destination that is gone for good.
+They are shown first; with --dry-run nothing more is done. Afterwards those snapshots may expire, and a
+push to that destination may find nothing in common with it. Nothing is asked of the destination itself.
+"""
+
+QUARANTINE = """\
+Rename snapshots that are dated in the future, so that they no longer count as ours: expire refuses to
+work while one stands. Both the source and the receiver are renamed; the data stays.
+"""

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One call of the command, from its arguments to its exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Sequence
+
+from ..actions.result import RunResult, Surface
+from ..config.job import Job, UsageError
+from ..config.requests import Forget
+from . import logs, progress, show
+from .escape import escape
+from .parser import PROGRAM, parse
+from .request import Request
+from .signals import Interrupted, interruptible
+from .surface import LogSurface
+
+_APT_PACKAGES = {
+    "dateutil": "python3-dateutil",
+    "paramiko": "python3-paramiko",
+    "rich": "python3-rich",
+}
+"""The Debian package of each module that is not in the standard library."""
+
+_log = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the arguments ask for and answer the exit code. Never raises an ``Exception``."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    try:
+        with interruptible():
+            return _guarded(words)
+    except Interrupted as signal:
+        # It came before the work began, or while an error was being shown.
+        return signal.exit_code
+
+
+def _guarded(words: Sequence[str]) -> int:
+    try:
+        request = parse(words)
+    except UsageError as error:
+        return _usage(str(error), words)
+    except SystemExit:
+        # argparse leaves so after --help and --version; everything else comes as a UsageError.
+        return 0
+    except OSError as error:
+        _say(f"{PROGRAM}: error: cannot write to stdout: {error.strerror}")
+        return 1
+    handler = logs.configure(request.show)
+    try:
+        return _work(request, LogSurface(progress.current(request.show, handler)))
+    except Interrupted as signal:
+        message = f"interrupted by {signal.signal.name}"
+        _log.error("%s", message)
+        return _broke_off(request, "interrupted", message, signal.exit_code)
+    except UsageError as error:
+        _log.error("%s", error, exc_info=True)
+        return _broke_off(request, "usage", str(error), 2)
+    except ModuleNotFoundError as error:
+        return _missing(request, error)
+    except Exception as error:  # the last resort: whatever it is, it becomes one line and an exit code
+        return _internal(request, error)
+
+
+def _work(request: Request, surface: Surface) -> int:
+    result = _dispatch(request, surface)
+    try:
+        show.show(result, request.show)
+    except OSError as error:
+        _log.error("cannot write the result to stdout: %s; the work itself is done", error.strerror)
+        return result.exit_code or 1
+    return result.exit_code
+
+
+def _dispatch(request: Request, surface: Surface) -> RunResult:
+    # Imported here, so that --help needs none of what the work needs.
+    work = request.work
+    if isinstance(work, Job):
+        from ..actions.run import run  # noqa: PLC0415
+
+        return run(work, surface)
+    if isinstance(work, Forget):
+        from ..actions.forget import forget  # noqa: PLC0415
+
+        return forget(work, surface)
+    from ..actions.quarantine import quarantine  # noqa: PLC0415
+
+    return quarantine(work, surface)
+
+
+def _usage(message: str, words: Sequence[str]) -> int:
+    """A mistake in the arguments; how to log is not known yet, so the lines are written directly."""
+    lines = [f"{PROGRAM}: error: {escape(message)}", f"Try '{PROGRAM} --help'."]
+    if "--debug" in words:
+        import traceback  # noqa: PLC0415 - only here
+
+        lines.insert(0, traceback.format_exc().rstrip())
+    _say("\n".join(lines))
+    return 2
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # nobody reads our stderr; the exit code still speaks
+        logs.to_stderr(line)
+
+
+def _missing(request: Request, error: ModuleNotFoundError) -> int:
+    package = _APT_PACKAGES.get((error.name or "").partition(".")[0])
+    if package is None:
+        return _internal(request, error)
+    message = f"{package} is missing: apt install {package}"
+    _log.error("%s", message, exc_info=True)
+    return _broke_off(request, "missing-module", message, 2)
+
+
+def _internal(request: Request, error: Exception) -> int:
+    message = f"internal error: {type(error).__name__}: {error}; please report it, run again with --debug"
+    _log.error("%s", message, exc_info=True)
+    return _broke_off(request, "internal", message, 1)
+
+
+def _broke_off(request: Request, kind: str, message: str, exit_code: int) -> int:
+    try:
+        show.show_error(request, kind, message, exit_code)
+    except OSError as error:
+        _log.error("cannot write the result to stdout: %s", error.strerror)
+    return exit_code

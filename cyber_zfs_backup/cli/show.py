@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shows a result on stdout: as text for people, or as one JSON document.
+
+The JSON document (``SCHEMA`` counts its meaning; members may be added without a new number):
+
+``schema``       the number of this shape, 1
+``version``      the version of this program
+``dataset``      the root of the tree
+``destination``  the receiver, ``HOST:DATASET``; empty where nothing was to be pushed
+``started``      when the run began, UTC, ``2026-11-23T01:02:03Z``; null where it never began
+``seconds``      how long it took
+``dry_run``      true where nothing was changed
+``exit_code``    the exit code of the process
+``error``        null; or ``{"kind", "message"}`` where the run broke off: kind is ``interrupted``,
+                 ``missing-module``, ``usage`` or ``internal``
+``actions``      in the order they were done, each with ``action``, ``outcome`` (the values of
+                 ``actions.result.Outcome``), ``summary``, ``lines`` (the plan with its reasons), ``problems``
+                 (each ``what``, ``where``, ``remedy``, ``kind``) and ``figures`` (numbers and words by name)
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import math
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC
+from typing import TextIO
+
+from .. import __version__
+from ..actions.result import ActionResult, Outcome, Problem, RunResult
+from ..config.job import Action, Job
+from .escape import escape
+from .request import Request, Show
+
+SCHEMA = 1
+
+_COLOURS = {
+    Outcome.DONE: "32",
+    Outcome.NOTHING: "32",
+    Outcome.PARTIAL: "33",
+    Outcome.LOCKED: "33",
+    Outcome.PASSING: "33",
+    Outcome.SKIPPED: "33",
+    Outcome.CONFLICT: "31",
+    Outcome.FAILED: "31",
+}
+_WORDS = {
+    Outcome.DONE: "done",
+    Outcome.NOTHING: "nothing to do",
+    Outcome.PARTIAL: "done in part",
+    Outcome.CONFLICT: "needs a person",
+    Outcome.PASSING: "passing trouble",
+    Outcome.LOCKED: "locked",
+    Outcome.FAILED: "failed",
+    Outcome.SKIPPED: "skipped",
+}
+
+_log = logging.getLogger(__name__)
+
+
+def show(result: RunResult, how: Show) -> None:
+    """Show a finished run: its problems on stderr, all else on stdout.
+
+    Raises ``OSError`` where stdout cannot take it (a full disk); a reader that has gone is no error.
+    """
+    for action in result.actions:
+        for problem in action.problems:
+            _log.error("%s", problem_line(action, problem))
+    if how.json:
+        emit(json_text(document(result)))
+    elif not how.quiet:
+        emit(text(result, how, colour=colourful(os.environ, sys.stdout)))
+
+
+def show_error(request: Request, kind: str, message: str, exit_code: int) -> None:
+    """Show on stdout, as JSON where that was asked for, that the run broke off without a result."""
+    if not request.show.json:
+        return
+    work = request.work
+    local = isinstance(work, Job) and Action.PUSH not in work.actions
+    emit(
+        json_text(
+            {
+                "schema": SCHEMA,
+                "version": __version__,
+                "dataset": work.dataset,
+                "destination": "" if local else work.destination.label,
+                "started": None,
+                "seconds": 0.0,
+                "dry_run": work.dry_run,
+                "exit_code": exit_code,
+                "error": {"kind": kind, "message": message},
+                "actions": [],
+            }
+        )
+    )
+
+
+def document(result: RunResult) -> dict[str, object]:
+    """The JSON document of a result, as plain values."""
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "dataset": result.dataset,
+        "destination": result.destination,
+        "started": f"{result.started.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z",
+        "seconds": _number(round(result.seconds, 3)),
+        "dry_run": result.dry_run,
+        "exit_code": result.exit_code,
+        "error": None,
+        "actions": [_action(action) for action in result.actions],
+    }
+
+
+def text(result: RunResult, how: Show, *, colour: bool) -> str:
+    """A result as lines for people: one an action; in a dry run the plan below it.
+
+    What a dry run would keep is shown with -v only: it is nearly everything. In a real run -v has
+    shown each plan on stderr when it was decided.
+    """
+    lines = []
+    if result.dry_run:
+        receiver = f" to {result.destination}" if result.destination else ""
+        lines.append(escape(f"dry run of {result.dataset}{receiver}: nothing has been changed"))
+    for action in result.actions:
+        word = _WORDS[action.outcome]
+        if colour:
+            word = f"\x1b[{_COLOURS[action.outcome]}m{word}\x1b[0m"
+        lines.append(f"{escape(action.action)}: {word}: {escape(action.summary)}")
+        if result.dry_run:
+            shown = (line for line in action.lines if how.verbosity or not line.startswith("keep "))
+            lines += [f"  {escape(line)}" for line in shown]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def problem_line(action: ActionResult, problem: Problem) -> str:
+    """What went wrong, where, and what to do next, in one line."""
+    where = f"{problem.where}: " if problem.where else ""
+    remedy = f"; {problem.remedy}" if problem.remedy else ""
+    return f"{action.action}: {where}{problem.what}{remedy}"
+
+
+def json_text(value: Mapping[str, object]) -> str:
+    """A document as text: ASCII, so that no terminal and no encoding can spoil it."""
+    return json.dumps(value, ensure_ascii=True, allow_nan=False, indent=2) + "\n"
+
+
+def colourful(environ: Mapping[str, str], stream: TextIO | None) -> bool:
+    """True where colour is welcome: a terminal that can show it, and nobody has said no (no-color.org)."""
+    if stream is None or environ.get("NO_COLOR") or environ.get("TERM", "dumb") == "dumb":
+        return False
+    return stream.isatty()
+
+
+def emit(written: str) -> None:
+    """Write to stdout. A reader that has gone (``| head``) is no error; other errors are ``OSError``."""
+    stream = sys.stdout
+    if stream is None:
+        return
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        stream.write(written.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+    except OSError as error:
+        _abandon(stream)
+        if error.errno != errno.EPIPE:
+            raise
+
+
+def _abandon(stream: TextIO) -> None:
+    """Let what is still buffered for a broken stdout go nowhere, so that the end of Python is silent."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, stream.fileno())
+    finally:
+        os.close(null)
+
+
+def _action(action: ActionResult) -> dict[str, object]:
+    return {
+        "action": action.action,
+        "outcome": action.outcome.value,
+        "summary": action.summary,
+        "lines": list(action.lines),
+        "problems": [
+            {"what": problem.what, "where": problem.where, "remedy": problem.remedy, "kind": problem.kind}
+            for problem in action.problems
+        ],
+        "figures": {name: _number(value) for name, value in action.figures.items()},
+    }
+
+
+def _number(value: float | str) -> float | str | None:
+    """JSON knows no infinity and no NaN."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the two commands beside the plain run are asked to do: frozen, checked values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..model.names import BadNameError, check_dataset, check_snapshot, own_time, relative
+from .job import Destination, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Release the holds and remove the property of a destination that is gone. Touches the source only."""
+
+    dataset: str
+    destination: Destination
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _check_root(self.dataset)
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """Rename own snapshots (dated in the future) out of our grammar, on the source and on the receiver.
+
+    ``snapshots`` are full names, ``DATASET@NAME``; each means the snapshots of that name on the dataset
+    and on everything below it. Every dataset is the tree's root ``dataset`` or stands below it.
+    """
+
+    dataset: str
+    snapshots: tuple[str, ...]
+    destination: Destination
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _check_root(self.dataset)
+        if not self.snapshots:
+            raise UsageError("quarantine: name at least one snapshot")
+        for snapshot in self.snapshots:
+            self._check(snapshot)
+
+    def _check(self, snapshot: str) -> None:
+        try:
+            dataset, _, name = check_snapshot(snapshot).partition("@")
+        except BadNameError as error:
+            raise UsageError(f"quarantine: {error}") from None
+        if own_time(name) is None:
+            raise UsageError(
+                f"quarantine: {name!r} is not a name that this tool gives to snapshots "
+                "(2037-01-01T00:00:00Z is); other snapshots never disturb it"
+            )
+        try:
+            relative(self.dataset, dataset)
+        except ValueError:
+            raise UsageError(
+                f"quarantine: {snapshot!r} is outside the tree {self.dataset!r}; name its tree with --dataset"
+            ) from None
+
+
+def destination_named(label: str, dataset: str) -> Destination:
+    """The destination that a label names: ``HOST:POOL/DATASET`` as messages write it, or ``HOST`` alone.
+
+    ``dataset`` is the receiver's dataset where the label does not tell one. The colon that counts is the
+    last one before the first '/', so that ``fe80::1:tank/a`` is the host ``fe80::1``. Raises
+    ``UsageError``.
+    """
+    head, slash, tail = label.partition("/")
+    host, _, pool = head.rpartition(":")
+    if (slash and not host) or (not slash and label.count(":") == 1):
+        raise UsageError(f"destination {label!r}: write HOST or HOST:POOL/DATASET")
+    try:
+        if not slash:
+            return Destination(ssh=label, dataset=dataset)
+        return Destination(ssh=host, dataset=f"{pool}/{tail}")
+    except UsageError as error:
+        raise UsageError(f"destination {label!r}: {error}") from None
+
+
+def _check_root(dataset: str) -> None:
+    try:
+        check_dataset(dataset)
+    except BadNameError as error:
+        raise UsageError(f"--dataset: {error}") from None

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Streams from one host to another, each host's end being a process on this machine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from .errors import HostError, HostErrorKind
+from .protocol import Argv, Transfer
+from .pump import Ends, Pump, Side
+from .quoting import checked
+from .shield import Cancel, shielded
+
+
+def _unwatched(_count: int) -> None:
+    """Count for nobody."""
+
+
+class Endpoint(Protocol):
+    """A host that bulk data can come from or go to: ``LocalHost`` or ``SshHost``."""
+
+    @property
+    def label(self) -> str:
+        """How messages name this host."""
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment of the local process."""
+
+    def data_command(self, argvs: Sequence[Argv]) -> list[str]:
+        """Answer the local command that runs ``argvs`` there, as ``a && b``."""
+
+
+class ProcessLink:
+    """Moves streams from ``source`` to ``receiver``; see ``Link``.
+
+    ``stall`` is in seconds: a stream that has begun and not ended, and of which no byte moves for
+    that long, is ended on both sides. None: never. It does not count before a stream's first byte
+    (a sender that reads metadata) nor after its last (a receiver that commits).
+    """
+
+    def __init__(self, source: Endpoint, receiver: Endpoint, *, stall: float | None = None) -> None:
+        self._source = source
+        self._receiver = receiver
+        self._stall = stall
+        self._lock = threading.Lock()
+        self._running: set[Cancel] = set()
+        self._stopped = False
+
+    def transfer(
+        self,
+        sends: Sequence[Argv],
+        receives: Sequence[Argv],
+        *,
+        on_bytes: Callable[[int], None] = _unwatched,
+    ) -> Transfer:
+        """Join the streams of ``sends`` and feed them to ``receives``; see ``Link.transfer``.
+
+        ``on_bytes`` is called from another thread, some times a second; the counts add up to
+        ``bytes_moved``. What it raises ends the transfer and is raised here. A send that could not
+        be started, or not be delivered in full because the receiving side ended first, has the
+        status None or a shell's 127, never 0. Raises ``HostError`` STOPPED after ``stop``, and
+        CONFIG where the ssh configuration is wrong.
+        """
+        ends = Ends(
+            sends=tuple(self._side(self._source, (argv,)) for argv in sends),
+            receive=self._side(self._receiver, receives),
+        )
+        with Cancel() as cancel:
+            with self._lock:
+                if self._stopped:
+                    where = self._receiver.label
+                    raise HostError(HostErrorKind.STOPPED, where, "the run is being ended", "run this again")
+                self._running.add(cancel)
+            try:
+                return shielded(Pump(ends, self._stall, on_bytes, cancel).run, cancel)
+            finally:
+                with self._lock:
+                    self._running.discard(cancel)
+
+    def stop(self) -> None:
+        """End every transfer that is under way, from another thread, and refuse new ones."""
+        with self._lock:
+            self._stopped = True
+            for cancel in self._running:
+                cancel.wish()
+
+    @staticmethod
+    def _side(host: Endpoint, argvs: Sequence[Argv]) -> Side:
+        said: list[str] = []
+        for argv in argvs:
+            said += [*(["&&"] if said else []), *checked(argv)]
+        return Side(tuple(said), tuple(host.data_command(argvs)), host.env)

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Both sides, dataset by dataset: what is missing, what fits, and what needs a person.
+
+Each dataset is matched with the first row of the planner's table that fits. Snapshots are the same
+only where their GUIDs are; a name proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..model.names import join, parent
+from ..model.trees import Dataset, Snapshot, Tree
+from .conflicts import Conflict, ConflictKind, newest
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A resume token of the receiver and what the source says of it.
+
+    ``usable`` is true only where the source still has the snapshot that it asks for, of this very
+    dataset and of nothing else: a token comes from the far side and is not trusted (openzfs#14153).
+    """
+
+    text: str
+    name: str = ""
+    guid: int = 0
+    usable: bool = False
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What one dataset of the receiver lacks: everything after ``base`` up to ``target``.
+
+    ``base`` is ``None`` for a dataset that starts from nothing. ``creates`` is true where it does not
+    exist on the receiver (or only as a partial receive).
+    """
+
+    path: str
+    target: Snapshot
+    base: Snapshot | None
+    reason: str
+    creates: bool = False
+    token: Token | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A dataset of the receiver that the source does not have; it is kept."""
+
+    path: str
+    full: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the two sides show. ``doubts`` are reasons why trees that are not complete do not settle it."""
+
+    gaps: tuple[Gap, ...]
+    conflicts: tuple[Conflict, ...]
+    conflicted: frozenset[str]
+    orphans: tuple[Orphan, ...]
+    targets: Mapping[str, str]
+    bases: Mapping[str, str]
+    notes: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+
+class _Comparer:
+    def __init__(
+        self,
+        source: Tree,
+        receiver: Tree | None,
+        target: str,
+        tokens: Mapping[str, Token],
+        orphans: Mapping[str, Dataset],
+    ) -> None:
+        self.source = source
+        self.receiver = receiver
+        self.target = target
+        self.tokens = tokens
+        self.orphans = orphans
+        self.gaps: list[Gap] = []
+        self.conflicts: dict[str, Conflict] = {}
+        self.targets: dict[str, str] = {}
+        self.bases: dict[str, str] = {}
+        self.notes: list[str] = []
+        self.doubts: list[str] = []
+
+    def look(self, dataset: Dataset) -> None:
+        """Match one dataset with the first row that fits."""
+        path = dataset.path
+        target = dataset.named(self.target) or dataset.newest_own
+        there = self.receiver.datasets.get(path) if self.receiver else None
+        if dataset.named(self.target) is None:
+            self.doubts.append(f"{self.source.full(path)} does not have @{self.target}")
+        if target is None:
+            self.notes.append(f"{self.source.full(path)} has no own snapshot yet; it is left out")
+            return
+        self.targets[path] = target.name
+        if there is None:
+            self._absent(dataset, target)
+        elif there.resume_token is not None:
+            self._partial(dataset, there, target)
+        else:
+            self._present(dataset, there, target, None)
+
+    def _absent(self, dataset: Dataset, target: Snapshot) -> None:
+        path = dataset.path
+        self.doubts.append(f"the receiver lacks {self.source.full(path)}")
+        old = self._elsewhere(dataset)
+        if old is not None:
+            self._conflict(
+                dataset,
+                self.receiver_dataset(old),
+                ConflictKind.RENAMED,
+                f"was renamed here; the receiver still has it as {self.receiver_full(old)}",
+                f"rename it there too: zfs rename '{self.receiver_full(old)}' '{self.receiver_full(path)}'",
+            )
+            return
+        above = parent(path)
+        if above is not None and above in self.conflicts:
+            self._conflict(
+                dataset, None, ConflictKind.PARENT, "its parent cannot be pushed", "mend the parent first"
+            )
+            return
+        self.gaps.append(Gap(path, target, None, "the receiver does not have this dataset", creates=True))
+
+    def _partial(self, dataset: Dataset, there: Dataset, target: Snapshot) -> None:
+        path = dataset.path
+        self.doubts.append(f"the receiver has a partial receive of {self.source.full(path)}")
+        token = self.tokens.get(path) or Token(there.resume_token or "", why_not="nobody asked what it is")
+        if token.usable:
+            resumed = next(snapshot for snapshot in dataset.snapshots if snapshot.guid == token.guid)
+            if resumed.createtxg <= target.createtxg:
+                self.gaps.append(
+                    Gap(path, target, resumed, "the rest, after the partial receive", token=token)
+                )
+                if (base := self._base(dataset, there)) is not None:
+                    self.bases[path] = base.name
+                return
+            token = Token(token.text, why_not=f"a partial receive of @{token.name}, newer than the target")
+        if there.snapshots:
+            self._present(dataset, there, target, token)
+        else:
+            reason = "nothing of this dataset has arrived whole"
+            self.gaps.append(Gap(path, target, None, reason, creates=True, token=token))
+
+    def _present(self, dataset: Dataset, there: Dataset, target: Snapshot, token: Token | None) -> None:
+        base = self._base(dataset, there)
+        if base is None:
+            self._nothing_common(dataset, there)
+            return
+        self.bases[dataset.path] = base.name
+        theirs = {snapshot.guid for snapshot in there.snapshots}
+        if target.guid in theirs and token is None:
+            return
+        if base.createtxg > target.createtxg:
+            self._conflict(
+                dataset,
+                there,
+                ConflictKind.OUT_OF_ORDER,
+                f"the receiver holds @{base.name}, which is newer than @{target.name}, but not that one",
+                "take a new snapshot; the next push goes on from there",
+            )
+            return
+        blocking = self._blocking(dataset, there, base, target)
+        if blocking:
+            self._conflict(
+                dataset,
+                there,
+                ConflictKind.DIVERGED,
+                f"the receiver has @{blocking[0].name} above the common snapshot @{base.name}",
+                "look at it there; if it is worth nothing, destroy that one snapshot on the receiver by hand",
+            )
+            return
+        reason = "new snapshots" if token is None else token.why_not
+        self.gaps.append(Gap(dataset.path, target, base, reason, token=token))
+
+    def _blocking(self, dataset: Dataset, there: Dataset, base: Snapshot, target: Snapshot) -> list[Snapshot]:
+        """The receiver's own snapshots above the base that would stop the receive.
+
+        Of an unencrypted dataset only one with the name of a snapshot that is to come; others are in
+        nobody's way (measured). Raw receives of encrypted ones refuse any snapshot above the base.
+        """
+        at = next(snapshot for snapshot in there.snapshots if snapshot.guid == base.guid)
+        above = [snapshot for snapshot in there.snapshots if snapshot.createtxg > at.createtxg]
+        if dataset.encrypted or there.encrypted:
+            return above
+        coming = {
+            snapshot.name
+            for snapshot in dataset.snapshots
+            if base.createtxg < snapshot.createtxg <= target.createtxg
+        }
+        return [snapshot for snapshot in above if snapshot.name in coming]
+
+    def _nothing_common(self, dataset: Dataset, there: Dataset) -> None:
+        self.doubts.append(f"{self.source.full(dataset.path)} shares none of the named snapshots")
+        old = self._elsewhere(dataset, everywhere=True)
+        if old is not None:
+            self._conflict(
+                dataset,
+                there,
+                ConflictKind.RENAMED,
+                f"its snapshots are on the receiver as {self.receiver_full(old)}: names were exchanged",
+                "rename the datasets on the receiver as they were renamed here",
+            )
+        elif dataset.path and there.snapshots and self._younger_than_base(dataset):
+            self._conflict(
+                dataset,
+                there,
+                ConflictKind.RECREATED,
+                "was destroyed and created anew; the receiver holds the old dataset of that name",
+                f"keep the old one under another name: zfs rename '{self.receiver_full(dataset.path)}' "
+                f"'{self.receiver_full(dataset.path)}.old'",
+            )
+        elif not there.snapshots:
+            self._conflict(
+                dataset,
+                there,
+                ConflictKind.NO_COMMON,
+                "the receiver's dataset was not made by a push: it has no snapshot",
+                "if it is empty, destroy it there by hand "
+                f"(zfs destroy '{self.receiver_full(dataset.path)}'), "
+                "then push once with --force-non-incremental",
+            )
+        else:
+            self._conflict(
+                dataset,
+                there,
+                ConflictKind.NO_COMMON,
+                "both sides hold data and share no snapshot",
+                "make sure that it is the right dataset; then rename the receiver's dataset aside, "
+                "and push once with --force-non-incremental",
+            )
+
+    def _younger_than_base(self, dataset: Dataset) -> bool:
+        """Whether all the dataset's snapshots came after the root's base: the dataset did too."""
+        root = self.source.datasets[""]
+        base = root.named(self.bases[""]) if "" in self.bases else None
+        return base is not None and all(s.createtxg > base.createtxg for s in dataset.snapshots)
+
+    def _base(self, dataset: Dataset, there: Dataset) -> Snapshot | None:
+        """The newest snapshot that both have, by GUID."""
+        theirs = {snapshot.guid for snapshot in there.snapshots}
+        return next((mine for mine in reversed(dataset.snapshots) if mine.guid in theirs), None)
+
+    def _elsewhere(self, dataset: Dataset, *, everywhere: bool = False) -> str | None:
+        """The receiver's path that holds this dataset's snapshots under another name.
+
+        Among the orphans, or with ``everywhere`` among all (names that were exchanged).
+        """
+        mine = {snapshot.guid for snapshot in dataset.snapshots}
+        places = self.receiver.datasets if everywhere and self.receiver else self.orphans
+        for path, other in places.items():
+            if path != dataset.path and any(snapshot.guid in mine for snapshot in other.snapshots):
+                return path
+        return None
+
+    def receiver_full(self, path: str) -> str:
+        """The receiver's full name for a path."""
+        return join(self.receiver.root, path) if self.receiver else path
+
+    def receiver_dataset(self, path: str) -> Dataset | None:
+        """The receiver's dataset at a path."""
+        return self.receiver.datasets.get(path) if self.receiver else None
+
+    def _conflict(
+        self, dataset: Dataset, there: Dataset | None, kind: ConflictKind, what: str, remedy: str
+    ) -> None:
+        self.conflicts[dataset.path] = Conflict(
+            kind=kind,
+            source=self.source.full(dataset.path),
+            receiver=self.receiver_full(dataset.path),
+            on_source=newest(dataset.snapshots),
+            on_receiver=newest(there.snapshots) if there else (),
+            what=what,
+            remedy=remedy,
+        )
+
+
+def compare(
+    source: Tree,
+    receiver: Tree | None,
+    target: str,
+    excluded: frozenset[str],
+    tokens: Mapping[str, Token],
+) -> Comparison:
+    """Match every dataset of the source with the table; see ``Comparison``.
+
+    ``source`` must be without the excluded datasets; ``excluded`` keeps the receiver's copies of them
+    from being called orphans.
+    """
+    there = receiver.datasets if receiver else {}
+    orphans = {
+        path: dataset
+        for path, dataset in there.items()
+        if path not in source.datasets and path not in excluded
+    }
+    comparer = _Comparer(source, receiver, target, tokens, orphans)
+    for dataset in source.datasets.values():
+        comparer.look(dataset)
+    return Comparison(
+        gaps=tuple(comparer.gaps),
+        conflicts=tuple(comparer.conflicts.values()),
+        conflicted=frozenset(comparer.conflicts),
+        orphans=tuple(Orphan(path, join(receiver.root, path)) for path in orphans) if receiver else (),
+        targets=comparer.targets,
+        bases=comparer.bases,
+        notes=tuple(comparer.notes),
+        doubts=tuple(comparer.doubts),
+    )

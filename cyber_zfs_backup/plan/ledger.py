@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the source remembers of a destination: its base, and all that may have arrived there.
+
+A user property on the source's root names the base of each destination; a hold protects it. A
+dataset that lags has a record of its own, so that one failing child pins only itself. The order of
+the writes is the whole point: whatever a crash leaves behind, every snapshot that the receiver may
+build on is both held and named.
+
+1. ``announced``: the target is named as pending.
+2. The target (and an adopted base) is held. Only then does the first byte move.
+3. ``settled``: after a fresh answer of the receiver the confirmed target is named as base, the former
+   names stay until their holds are released; then they go.
+
+A stream carries every snapshot between its two ends, and may be cut anywhere. So as long as anything is
+pending, all between the ends counts as arrived too (``in_flight``), though only the ends are named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from ..model.trees import Dataset
+
+_SNAPSHOT = re.compile(r"[A-Za-z0-9_.: -]+")
+
+
+class LedgerError(Exception):
+    """A property that should hold our record does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One dataset's record for one destination. All names are snapshot names, after the '@'.
+
+    ``base`` is confirmed on the receiver. ``pending`` may have arrived there. ``former`` are no longer
+    needed, but their holds may not be released yet. ``properties`` is the digest of what travelled
+    with the base. ``to`` is the destination's label, for people.
+    """
+
+    to: str
+    base: str | None = None
+    pending: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
+    properties: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every snapshot name that this record keeps, each once, the base first."""
+        return tuple(dict.fromkeys((*([self.base] if self.base else []), *self.pending, *self.former)))
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """All records of one destination on one tree: the root's, and those of datasets that lag."""
+
+    root: Record
+    lagging: Mapping[str, Record] = field(default_factory=dict)
+
+    def of(self, path: str) -> Record:
+        """The record that counts for a dataset."""
+        return self.lagging.get(path, self.root)
+
+    def names_for(self, path: str) -> tuple[str, ...]:
+        """Every snapshot name that must not go, for a dataset."""
+        return tuple(dict.fromkeys((*self.of(path).names, *self.root.names)))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a fresh answer of the receiver shows of one dataset.
+
+    ``confirmed`` is the newest own snapshot (by its name on the source) that both hold, by GUID: the next
+    base. ``arriving`` is the snapshot that the receiver's resume token asks for. ``conflicted`` is true
+    where a person must act first; until then nothing is forgotten of it.
+    """
+
+    confirmed: str | None
+    arriving: str | None = None
+    conflicted: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the receiver builds on, or may come to."""
+        return tuple(name for name in (self.confirmed, self.arriving) if name is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Hold a snapshot name on these datasets."""
+
+    name: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Release a snapshot name's hold: on the whole tree, or (``paths``) on these datasets alone."""
+
+    name: str
+    paths: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What to do, in this order: write ``named``, do the ``holds``, the ``releases``, write ``final``."""
+
+    named: Ledger
+    holds: tuple[Hold, ...]
+    releases: tuple[Release, ...]
+    final: Ledger
+
+
+def destination_tag(source_guid: int, host: str, dataset: str) -> str:
+    """The part of hold tags and property names that stands for a destination.
+
+    From the source's GUID, so that a nested or renamed job never shares one.
+    """
+    return hashlib.sha256(f"{source_guid}\0{host}\0{dataset}".encode()).hexdigest()[:16]
+
+
+def encode(record: Record) -> str:
+    """The record as the property's value."""
+    content: dict[str, object] = {"base": record.base}
+    if record.pending:
+        content["pending"] = list(record.pending)
+    if record.former:
+        content["former"] = list(record.former)
+    if record.properties:
+        content["properties"] = record.properties
+    content["to"] = record.to
+    return json.dumps(content, separators=(",", ":"))
+
+
+def decode(value: str) -> Record:
+    """The record of a property's value; raises ``LedgerError`` for anything that we would not write."""
+    try:
+        content = json.loads(value)
+        record = Record(
+            to=str(content["to"]),
+            base=content["base"],
+            pending=tuple(content.get("pending", ())),
+            former=tuple(content.get("former", ())),
+            properties=str(content.get("properties", "")),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise LedgerError(f"{value[:60]!r} is no record of ours ({error})") from None
+    for name in (*([] if record.base is None else [record.base]), *record.pending, *record.former):
+        if not (isinstance(name, str) and _SNAPSHOT.fullmatch(name)):
+            raise LedgerError(f"{name!r} in {value[:60]!r} is no snapshot name")
+    return record
+
+
+def renamed(record: Record, old: str, new: str) -> Record:
+    """The record after a snapshot was renamed."""
+
+    def names(listed: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(new if name == old else name for name in listed)
+
+    base = new if record.base == old else record.base
+    return replace(record, base=base, pending=names(record.pending), former=names(record.former))
+
+
+def announced(ledger: Ledger, targets: Iterable[str], adopted: Iterable[str]) -> Ledger:
+    """The ledger with the targets named as pending, before any of them is held or sent.
+
+    ``adopted`` are bases that the receiver showed but the ledger does not name; they are named too.
+    """
+    known = set(ledger.root.names)
+    new = [name for name in dict.fromkeys((*adopted, *targets)) if name not in known]
+    # A former name that is a target again must not be released behind the push's back.
+    wanted = set(targets) | set(adopted)
+    former = tuple(name for name in ledger.root.former if name not in wanted)
+    back = [name for name in ledger.root.former if name in wanted]
+    root = replace(ledger.root, pending=(*ledger.root.pending, *back, *new), former=former)
+    return replace(ledger, root=root)
+
+
+def in_flight(ledger: Ledger, dataset: Dataset) -> tuple[str, ...]:
+    """The snapshots of a dataset that a push may have brought which nobody has seen the end of.
+
+    ``dataset`` is the source's, whole. Empty where nothing is pending.
+    """
+    record = ledger.of(dataset.path)
+    named = [s for s in dataset.snapshots if s.name in ledger.names_for(dataset.path)]
+    pending = {*record.pending, *ledger.root.pending}
+    last = max((s.createtxg for s in named if s.name in pending), default=0)
+    # Without a base there the stream began with the oldest.
+    has_base = any(s.name == record.base for s in named)
+    first = min(s.createtxg for s in named) if has_base else 0
+    return tuple(s.name for s in dataset.snapshots if first <= s.createtxg <= last)
+
+
+def settled(ledger: Ledger, standings: Mapping[str, Standing], target: str, properties: str) -> Settlement:
+    """The ledger after a fresh answer of the receiver.
+
+    ``standings`` has an entry for each dataset of the source that takes part; '' is the root.
+    ``properties`` is the digest that stands when every dataset has arrived.
+    """
+    if standings.get("", Standing(None)).confirmed != target:
+        return _root_lags(ledger, standings, target)
+    lagging = {
+        path: record
+        for path, standing in standings.items()
+        if standing.confirmed != target and (record := _lag(ledger, path, standing)) is not None
+    }
+    old_names = {name for record in (ledger.root, *ledger.lagging.values()) for name in record.names}
+    former = tuple(sorted(old_names - {target}))
+    all_there = all(standing.confirmed == target for standing in standings.values())
+    named = Record(
+        to=ledger.root.to,
+        base=target,
+        former=former,
+        properties=properties if all_there else ledger.root.properties,
+    )
+    return _settlement(standings, target, Ledger(named, lagging))
+
+
+def _lag(ledger: Ledger, path: str, standing: Standing) -> Record | None:
+    """A record of its own for a dataset that is not at the target; ``None`` where nothing of it counts."""
+    if standing.conflicted and standing.confirmed is None:
+        # What the receiver has may be there under another name. Its base stays until a person has acted.
+        base = ledger.of(path).base
+        return None if base is None else Record(to=ledger.root.to, base=base)
+    if not standing.names:
+        return None
+    return Record(to=ledger.root.to, base=standing.confirmed, pending=_others(standing))
+
+
+def _others(standing: Standing) -> tuple[str, ...]:
+    return tuple(name for name in standing.names if name != standing.confirmed)
+
+
+def _root_lags(ledger: Ledger, standings: Mapping[str, Standing], target: str) -> Settlement:
+    """The root did not arrive: its base stays, and so does everything that anything may have got.
+
+    What no dataset of the receiver has, nor is getting, is released: else a receiver that refuses for
+    months would pin every night's snapshot.
+    """
+    root = standings.get("", Standing(None))
+    base = root.confirmed if root.confirmed is not None else ledger.root.base
+    useful = dict.fromkeys(name for path in sorted(standings) for name in standings[path].names)
+    pending = tuple(name for name in useful if name != base)
+    former = tuple(name for name in ledger.root.names if name != base and name not in pending)
+    named = replace(ledger.root, base=base, pending=pending, former=former)
+    return _settlement(standings, target, Ledger(named, ledger.lagging))
+
+
+def _settlement(standings: Mapping[str, Standing], target: str, named: Ledger) -> Settlement:
+    holds: dict[str, list[str]] = {}
+    for path, standing in standings.items():
+        # The target was held before the first byte. Of the others nobody knows: a record may have been
+        # written by a run that died before it held, the root's may name what is held elsewhere only.
+        for name in standing.names:
+            if name != target:
+                holds.setdefault(name, []).append(path)
+    return Settlement(
+        named=named,
+        holds=tuple(Hold(name, tuple(paths)) for name, paths in holds.items()),
+        releases=_releases(named.root.former, named.lagging, standings),
+        final=Ledger(replace(named.root, former=()), named.lagging),
+    )
+
+
+def _releases(
+    names: Iterable[str], lagging: Mapping[str, Record], standings: Mapping[str, Standing]
+) -> tuple[Release, ...]:
+    releases = []
+    for name in names:
+        keeping = {path for path, record in lagging.items() if name in record.names}
+        paths = None if not keeping else tuple(path for path in standings if path not in keeping)
+        releases.append(Release(name, paths))
+    return tuple(releases)

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The zfs command of one host: questions answered as values, changes that raise typed errors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from ..hosts.protocol import Finished, Host
+from ..model.trees import Snapshot
+from . import commands, parse
+from .errors import Trouble, ZfsError, said
+
+Answer = TypeVar("Answer")
+
+_ELSEWHERE = ("/usr/sbin/zfs", "/sbin/zfs", "/usr/local/sbin/zfs")
+"""Where zfs is when a login's PATH has no sbin, as an ordinary user's on Debian."""
+
+
+class Zfs:
+    """zfs on one host. Every method may be called from several threads at once."""
+
+    def __init__(self, host: Host, *, sudo: bool = False, timeout: float | None = None) -> None:
+        self.host = host
+        self._sudo = sudo
+        self._timeout = timeout
+        self._program = "zfs"
+        self._finding = threading.Lock()
+
+    @property
+    def label(self) -> str:
+        """How messages name the host."""
+        return self.host.label
+
+    def argv(self, argv: Sequence[str]) -> list[str]:
+        """The vector as this host needs it: with sudo, and with the place where zfs was found."""
+        return [*(["sudo", "-n"] if self._sudo else []), self._program, *argv[1:]]
+
+    # Questions
+
+    def tree_properties(self, root: str) -> parse.Properties | None:
+        """All properties of the tree's datasets; ``None`` where the root does not exist."""
+        return self._about(commands.get_tree(root), root)
+
+    def partial_properties(self, root: str) -> parse.Properties | None:
+        """Type, encryption and resume token of the tree's datasets; ``None`` without such a root."""
+        return self._about(commands.get_partial(root), root)
+
+    def _about(self, argv: list[str], root: str) -> parse.Properties | None:
+        finished = self._run(argv)
+        if not finished.ok:
+            # Only the root's own absence is an answer: any other failure says nothing about it.
+            if said(finished.stderr) == [f"cannot open '{root}': dataset does not exist"]:
+                return None
+            raise ZfsError(self.label, finished)
+        return self._parsed(parse.properties, finished)
+
+    def all_snapshots(self, root: str) -> dict[str, list[Snapshot]]:
+        """Every snapshot of the tree, by full dataset name."""
+        return self._ask(commands.list_snapshots(root), parse.snapshots)
+
+    def snapshots_of(self, dataset: str) -> list[Snapshot]:
+        """The snapshots of one dataset, oldest first."""
+        found = self._ask(commands.list_of_one(dataset), parse.snapshots)
+        return sorted(found.get(dataset, []), key=lambda snapshot: snapshot.createtxg)
+
+    def named_snapshots(self, names: Sequence[str]) -> dict[str, list[Snapshot]]:
+        """Those of the named snapshots (full names) that exist, by full dataset name."""
+        found: dict[str, list[Snapshot]] = {}
+        for finished in self._tolerant(commands.list_named, names):
+            for dataset, snapshots in self._parsed(parse.snapshots, finished).items():
+                found.setdefault(dataset, []).extend(snapshots)
+        return found
+
+    def uses(self, names: Sequence[str]) -> dict[str, parse.Use]:
+        """What keeps the named snapshots; those that are gone are left out."""
+        found: dict[str, parse.Use] = {}
+        for finished in self._tolerant(commands.list_use, names):
+            found |= self._parsed(parse.uses, finished)
+        return found
+
+    def holds(self, names: Sequence[str]) -> dict[str, set[str]]:
+        """The tags on the named snapshots; those without any are left out."""
+        found: dict[str, set[str]] = {}
+        for finished in self._tolerant(commands.holds, names):
+            found |= self._parsed(parse.holds, finished)
+        return found
+
+    def held_snapshots(self, root: str) -> dict[str, int]:
+        """Every snapshot of the tree with its number of holds. Slow: reads each snapshot."""
+        return self._ask(commands.list_held(root), parse.held)
+
+    def exists(self, dataset: str) -> bool:
+        """Whether the dataset is there."""
+        finished = self._run(commands.exists(dataset))
+        if not finished.ok and not _only_missing(finished):
+            raise ZfsError(self.label, finished)
+        return finished.ok
+
+    def token_contents(self, token: str) -> parse.TokenContents | None:
+        """What a token asks for; ``None`` where this source cannot go on from it."""
+        finished = self._run(commands.token_contents(token))
+        if not finished.ok:
+            return None
+        # zfs prints this on stderr or stdout, by version.
+        return self._parsed(parse.token_contents, replace(finished, stdout=finished.stdout + finished.stderr))
+
+    def reclaim(self, dataset: str, names: Sequence[str], *, recursive: bool) -> int:
+        """Bytes that destroying these snapshots would free. Touches nothing."""
+        total = 0
+        for batch in _name_batches(dataset, names):
+            argv = commands.destroy_estimate(dataset, batch, recursive=recursive)
+            total += self._ask(argv, parse.reclaimed)
+        return total
+
+    # Changes
+
+    def snapshot(self, names: Sequence[str], *, recursive: bool) -> None:
+        """Take these snapshots in one transaction."""
+        self._do(commands.snapshot(names, recursive=recursive))
+
+    def hold_tree(self, tag: str, root: str, name: str) -> None:
+        """Hold ``name`` on the root and on all below it that have it. Held already is fine."""
+        finished = self._run(commands.hold(tag, [f"{root}@{name}"], recursive=True))
+        if finished.ok:
+            return
+        error = ZfsError(self.label, finished)
+        if error.trouble is not Trouble.TAG_EXISTS:
+            raise error
+        self.hold(tag, [f"{dataset}@{name}" for dataset in self._datasets_with(root, name)])
+
+    def hold(self, tag: str, names: Iterable[str]) -> None:
+        """Hold exactly these snapshots (full names). Held already is fine."""
+        for batch in commands.batches(200, names):
+            finished = self._run(commands.hold(tag, batch, recursive=False))
+            if finished.ok:
+                continue
+            if ZfsError(self.label, finished).trouble is not Trouble.TAG_EXISTS:
+                raise ZfsError(self.label, finished)
+            has = self.holds(batch)
+            for name in batch:
+                if tag not in has.get(name, ()):
+                    self._do(commands.hold(tag, [name], recursive=False))
+
+    def release_tree(self, tag: str, root: str, name: str) -> None:
+        """Release ``tag`` from ``name`` on the whole tree. Not held, or gone, is fine."""
+        self._release(commands.release(tag, [f"{root}@{name}"], recursive=True))
+
+    def release(self, tag: str, names: Iterable[str]) -> None:
+        """Release ``tag`` from exactly these snapshots (full names). Not held, or gone, is fine."""
+        for batch in commands.batches(200, names):
+            self._release(commands.release(tag, batch, recursive=False))
+
+    def _release(self, argv: list[str]) -> None:
+        finished = self._run(argv)
+        if finished.ok:
+            return
+        error = ZfsError(self.label, finished)
+        if error.trouble not in (Trouble.NO_TAG, Trouble.NOT_THERE):
+            raise error
+
+    def set_property(self, name: str, value: str, datasets: Sequence[str]) -> None:
+        """Set one user property."""
+        for batch in commands.batches(len(value) + 400, datasets):
+            self._do(commands.set_property(name, value, batch))
+
+    def inherit(self, name: str, datasets: Sequence[str]) -> None:
+        """Remove one user property's local value."""
+        for batch in commands.batches(400, datasets):
+            self._do(commands.inherit(name, batch))
+
+    def destroy_snapshots(self, dataset: str, names: Sequence[str], *, recursive: bool) -> None:
+        """Destroy exactly these snapshots; with ``recursive`` on all below the dataset too."""
+        for batch in _name_batches(dataset, names):
+            self._do(commands.destroy_snapshots(dataset, batch, recursive=recursive))
+
+    def rename_snapshot(self, old: str, new: str) -> None:
+        """Rename a snapshot (full names) on its dataset and on all below it."""
+        self._do(commands.rename_snapshot(old, new))
+
+    def abort_receive(self, dataset: str) -> None:
+        """Throw away a dataset's partial receive."""
+        self._do(commands.receive_abort(dataset))
+
+    # How
+
+    def _datasets_with(self, root: str, name: str) -> list[str]:
+        about = self.partial_properties(root) or {}
+        found = self.named_snapshots([f"{dataset}@{name}" for dataset in about])
+        return list(found)
+
+    def _do(self, argv: list[str]) -> None:
+        finished = self._run(argv)
+        if not finished.ok:
+            raise ZfsError(self.label, finished)
+
+    def _ask(self, argv: list[str], parser: Callable[[str], Answer]) -> Answer:
+        finished = self._run(argv)
+        if not finished.ok:
+            raise ZfsError(self.label, finished)
+        return self._parsed(parser, finished)
+
+    def _tolerant(self, build: Callable[[Sequence[str]], list[str]], names: Sequence[str]) -> list[Finished]:
+        """Ask by name, in batches; names that do not exist are no error."""
+        answers = []
+        for batch in commands.batches(200, names):
+            finished = self._run(build(batch))
+            if not finished.ok and not _only_missing(finished):
+                raise ZfsError(self.label, finished)
+            answers.append(finished)
+        return answers
+
+    def _parsed(self, parser: Callable[[str], Answer], finished: Finished) -> Answer:
+        try:
+            return parser(finished.stdout)
+        except parse.GarbledError as error:
+            raise parse.GarbledError(
+                f"{self.label}: the answer of `{' '.join(finished.argv[:3])} ...` cannot be trusted: "
+                f"{error}; nothing was done with it, look for output of login scripts on that host"
+            ) from None
+
+    def _run(self, argv: Sequence[str]) -> Finished:
+        finished = self.host.run(self.argv(argv), timeout=self._timeout)
+        if finished.status != 127 or self._program != "zfs":
+            return finished
+        with self._finding:
+            for place in _ELSEWHERE:
+                again = self.host.run(
+                    [*self.argv(argv)[: 2 * self._sudo], place, *argv[1:]], timeout=self._timeout
+                )
+                if again.status not in (126, 127):
+                    self._program = place
+                    return again
+        return finished
+
+
+def _only_missing(finished: Finished) -> bool:
+    """Whether a question by name failed for nothing but names that do not exist."""
+    lines = said(finished.stderr)
+    return finished.status == 1 and bool(lines) and all(line.endswith("does not exist") for line in lines)
+
+
+def _name_batches(dataset: str, names: Sequence[str]) -> Iterable[list[str]]:
+    return commands.batches(len(dataset.encode()) + 200, names)

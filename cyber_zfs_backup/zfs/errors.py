@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the zfs command said when it failed, as typed values with a remedy.
+
+One table, one test a row. The texts are those of OpenZFS 2.1 to 2.3 in the C locale, each seen on
+the real thing (tests/contract) unless the row says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from ..hosts.protocol import Finished
+
+
+class Trouble(Enum):
+    """What kind of failure a message tells of."""
+
+    NOT_THERE = "not there"
+    EXISTS = "exists already"
+    BUSY = "busy"
+    NO_SPACE = "out of space"
+    MODIFIED = "changed on the receiver"
+    NO_MATCH = "does not fit"
+    CUT_OFF = "stream cut off"
+    NOT_PERMITTED = "not permitted"
+    NO_ZFS = "no zfs"
+    NO_MODULE = "ZFS module not loaded"
+    SUDO_PASSWORD = "sudo asks for a password"
+    TAG_EXISTS = "held already"
+    NO_TAG = "not held"
+    NO_PARENT = "no parent dataset"
+    LINK_LOST = "connection lost"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    pattern: re.Pattern[str]
+    trouble: Trouble
+    remedy: str
+
+
+def _row(pattern: str, trouble: Trouble, remedy: str) -> _Row:
+    return _Row(re.compile(pattern, re.IGNORECASE), trouble, remedy)
+
+
+_TABLE = (
+    _row(
+        r"sudo: (a password is required|a terminal is required|.*no tty present)|is not in the sudoers file|"
+        r"is not allowed to execute",
+        Trouble.SUDO_PASSWORD,
+        "allow the login to run zfs without a password (NOPASSWD in sudoers), or log in as root",
+    ),
+    _row(
+        r"zfs modules? (are|is) not loaded|/dev/zfs: (No such file|Permission denied)|modprobe zfs",
+        Trouble.NO_MODULE,
+        "load it there with: modprobe zfs",
+    ),
+    _row(
+        r"(zfs: (command )?not found)|(zfs: No such file or directory)|(zfs': No such file)",
+        Trouble.NO_ZFS,
+        "install ZFS there (Debian: apt install zfsutils-linux), or name another host",
+    ),
+    _row(
+        r"out of space|no space left|quota exceeded|disk quota",
+        Trouble.NO_SPACE,
+        "free or add space there; what has arrived is kept and the next run goes on from it",
+    ),
+    _row(
+        r"has been modified\b.*since most recent snapshot|destination .* has been modified",
+        Trouble.MODIFIED,
+        "something wrote to the copy; look at `zfs diff` there, and roll that dataset back by hand "
+        "if the changes are worth nothing",
+    ),
+    _row(
+        r"tag already exists on this dataset",
+        Trouble.TAG_EXISTS,
+        "nothing: it is held",
+    ),
+    _row(r"no such tag on this dataset", Trouble.NO_TAG, "nothing: it is not held"),
+    _row(
+        r"destination '?.*'? (already )?exists|dataset already exists|destination snapshot .* exists|"
+        r"must destroy .* snapshots|destination has snapshots",
+        Trouble.EXISTS,
+        "look at what is there with: zfs list -rt all",
+    ),
+    _row(
+        r"does not match incremental source|most recent snapshot of .* does not|"
+        r"incremental source .* (does not exist|is not earlier)|not an earlier snapshot",
+        Trouble.NO_MATCH,
+        "run again: both sides are then compared anew",
+    ),
+    _row(
+        r"parent does not exist|does not exist\)?: parent|cannot create .*: parent|"
+        r"cannot receive new filesystem stream: unable to restore|no such pool",
+        Trouble.NO_PARENT,
+        "create the dataset above it first: zfs create -o mountpoint=none -o canmount=off PARENT",
+    ),
+    _row(
+        r"permission denied|must be (superuser|root)",
+        Trouble.NOT_PERMITTED,
+        "see zfs-allow(8), or --use-sudo",
+    ),
+    _row(
+        r"dataset is busy|pool or dataset is busy|resource busy|snapshot has dependent clones|has dependent",
+        Trouble.BUSY,
+        "see what holds it with: zfs holds, or zfs get clones",
+    ),
+    _row(
+        r"failed to read from stream|incomplete stream|invalid stream|checksum mismatch|unexpected end|"
+        r"partially[- ]received state is saved",
+        Trouble.CUT_OFF,
+        "run again: what has arrived is kept",
+    ),
+    _row(
+        r"^(ssh: |kex_exchange|Connection (closed|reset|to|timed)|client_loop|Timeout, server|"
+        r"packet_write_wait|Broken pipe|Write failed)",
+        Trouble.LINK_LOST,
+        "run again when the network is well",
+    ),
+    _row(
+        r"does not exist|could not find any snapshots to destroy|no such (file|pool)|snapshot .* not found",
+        Trouble.NOT_THERE,
+        "look at what is there with: zfs list -rt all",
+    ),
+)
+
+_NOISE = re.compile(
+    r"property '[^']*' does not apply to datasets of this type|"
+    r"^Warning: Permanently added|post-quantum|store now, decrypt later|server may need to be upgraded"
+)
+"""Lines that mean nothing is wrong: ``-x`` of a filesystem's property on a volume, ssh's chatter."""
+
+
+class ZfsError(Exception):
+    """A zfs command failed. ``where`` is the host's label, ``text`` what it said in one line."""
+
+    def __init__(self, where: str, finished: Finished) -> None:
+        self.where = where
+        self.finished = finished
+        self.text = one_line(finished)
+        self.trouble, self.remedy = classify(finished)
+        super().__init__(f"{where}: {self.text}; {self.remedy}")
+
+
+def said(text: str) -> list[str]:
+    """The lines of a command's stderr that mean something."""
+    return [line.strip() for line in text.splitlines() if line.strip() and not _NOISE.search(line)]
+
+
+def one_line(finished: Finished) -> str:
+    """What a failed command said, in one line; never empty."""
+    lines = said(finished.stderr)
+    if lines:
+        return " / ".join(lines[:4])
+    if finished.status is None:
+        return f"the connection ended before {finished.argv[0]!r} did"
+    how = f"signal {-finished.status}" if finished.status < 0 else f"exit status {finished.status}"
+    return f"{' '.join(finished.argv[:3])}: {how} without a word"
+
+
+def classify(finished: Finished) -> tuple[Trouble, str]:
+    """The kind of a failure and its remedy; an unknown message is shown whole and needs a person."""
+    lines = said(finished.stderr)
+    for row in _TABLE:
+        if any(row.pattern.search(line) for line in lines):
+            return row.trouble, row.remedy
+    if finished.status is None or (not lines and finished.status == 255):
+        return Trouble.LINK_LOST, "run again when the network is well"
+    return Trouble.UNKNOWN, "this message is not known: look at that host, then run again"

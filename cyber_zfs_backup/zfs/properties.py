@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which properties travel with a push, and our own, which never do."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from . import commands
+from .parse import Properties, Property
+
+BASE_PREFIX = f"{commands.PROPERTY_PREFIX}base."
+"""Followed by a destination's tag: the record of what that destination holds."""
+
+MIRROR_PREFIX = f"{commands.PROPERTY_PREFIX}mirror."
+"""Followed by a destination's tag: set where snapshots have expired that it may still hold."""
+
+HOLD_PREFIX = commands.PROPERTY_PREFIX
+"""Followed by a destination's tag: the hold on a base or a target."""
+
+_NOT_COPIED = frozenset(
+    {"mountpoint", *commands.LEAVE_OUT, *(setting.partition("=")[0] for setting in commands.STAY_STILL)}
+)
+
+
+def own_names(about: Properties) -> list[str]:
+    """Our own properties that stand anywhere in the tree; a receive must leave them out by name."""
+    return sorted(
+        {name for each in about.values() for name in each if name.startswith(commands.PROPERTY_PREFIX)}
+    )
+
+
+def digest(about: Properties, root: str, datasets: Iterable[str]) -> str:
+    """A short digest of every property that would travel, of the given datasets (full names).
+
+    Two equal digests mean that the receiver needs no new properties. Only local and received values
+    travel (zfs-send.8, -p); ours, and those that the receive leaves out or overrides, do not count.
+    """
+    lines = sorted(
+        f"{dataset[len(root) :]}\0{name}\0{prop.value}"
+        for dataset in datasets
+        for name, prop in about[dataset].items()
+        if _travels(name, prop)
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _travels(name: str, prop: Property) -> bool:
+    return (
+        prop.source in ("local", "received")
+        and name not in _NOT_COPIED
+        and not name.startswith(commands.PROPERTY_PREFIX)
+    )
+
+
+def local_values(about: Mapping[str, Property], prefix: str) -> dict[str, str]:
+    """The locally set values of a dataset's properties with that prefix, by what follows it.
+
+    An inherited or received value is somebody else's and does not count.
+    """
+    return {
+        name.removeprefix(prefix): prop.value
+        for name, prop in about.items()
+        if name.startswith(prefix) and prop.source == "local"
+    }

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input and bad days: a clear error, nothing lost, nothing half-destroyed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cyber_zfs_backup.actions.lock import push_lock
+from cyber_zfs_backup.config.job import Destination, RetentionPolicy, UsageError
+from tests.fake.host import cut_in_listing, garbage
+from tests.unit.actions.rig import (
+    FORCED,
+    HARSH,
+    LEVEL,
+    NO_NETWORK,
+    ONLY_PUSH,
+    ROOT,
+    THERE,
+    Rig,
+    action,
+    actions,
+    kinds,
+    mutations,
+    problems,
+)
+
+
+def test_snapshot_and_expire_touch_no_network() -> None:
+    rig = Rig("a")
+    rig.first()
+    rig.receiver.calls.clear()
+    rig.link.transfers.clear()
+    rig.receiver.faults.unreachable = True
+    result = rig.night(actions=NO_NETWORK)
+    assert (result.exit_code, actions(result)) == (0, {"snapshot": "done", "expire": "nothing"})
+    assert rig.receiver.calls == []
+    assert rig.link.transfers == []
+
+
+def test_a_source_that_does_not_exist_is_a_usage_error_before_anything_is_touched() -> None:
+    rig = Rig()
+    with pytest.raises(UsageError, match="tank/nowhere: there is no such dataset"):
+        rig.run(dataset="tank/nowhere")
+    assert mutations(rig.source.calls) == []
+    assert mutations(rig.receiver.calls) == []
+
+
+@pytest.mark.parametrize("policy", [(-1, 0, 0), (0, -1, 0), (0, 0, -1)])
+def test_a_negative_retention_count_is_a_usage_error(policy: tuple[int, int, int]) -> None:
+    with pytest.raises(UsageError, match="0 or more"):
+        RetentionPolicy(*policy)
+
+
+def test_a_receiver_dataset_without_a_pool_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="whole pool"):
+        Destination("offsite", "vault")
+
+
+def test_a_receiver_without_the_dataset_above_is_told_so_before_a_byte_moves() -> None:
+    rig = Rig()
+    result = rig.night(destination=Destination("offsite", "vault/not/there"), force=FORCED)
+    assert (result.exit_code, kinds(result)) == (1, ["no-parent"])
+    assert "zfs create -o mountpoint=none -o canmount=off 'vault/not'" in problems(result)[0]
+    assert rig.link.transfers == []
+    assert rig.held() == {}
+
+
+def test_a_receiver_pool_that_is_not_there() -> None:
+    rig = Rig()
+    result = rig.night(destination=Destination("offsite", "nopool/x"), force=FORCED)
+    assert (result.exit_code, kinds(result)) == (1, ["no-parent"])
+    assert "create or import the pool nopool" in problems(result)[0]
+
+
+@pytest.mark.parametrize("garble", [garbage(), cut_in_listing()], ids=["garbage", "cut off"])
+@pytest.mark.parametrize("whole", [False, True], ids=["by name", "whole lists"])
+def test_a_receiver_that_cannot_be_trusted_gets_nothing_and_loses_nothing(
+    garble: object, whole: bool
+) -> None:
+    rig = Rig("a", "b")
+    rig.first()
+    if whole:
+        rig.source.zfs("create", f"{ROOT}/new")
+    held, there = rig.held(), rig.state(rig.receiver)
+    moved = len(rig.link.transfers)
+    rig.receiver.faults.garble = garble  # type: ignore[assignment]  # pytest's parameters have no types
+    result = rig.night()
+    assert result.exit_code in (1, 75)
+    assert actions(result)["snapshot"] == "done"
+    assert actions(result)["expire"] == "nothing"
+    assert actions(result)["push"] in ("failed", "passing")
+    assert rig.state(rig.receiver) == there
+    assert len(rig.link.transfers) == moved
+    assert {path: names & held.get(path, set()) for path, names in rig.held().items()} == held
+    rig.receiver.faults.garble = lambda finished: finished
+    assert rig.night().exit_code == 0
+    assert rig.here == rig.there
+
+
+def test_a_source_that_answers_garbage_destroys_nothing() -> None:
+    rig = Rig("a")
+    for _ in range(3):
+        rig.snap()
+    before = rig.here
+    rig.source.faults.garble = garbage()
+    result = rig.run(actions=NO_NETWORK, retention=HARSH)
+    assert result.exit_code == 1
+    assert {path: dict(list(names.items())[:3]) for path, names in rig.here.items()} == before
+
+
+def test_an_unreachable_receiver_is_worth_another_try_and_the_rest_is_done() -> None:
+    rig = Rig("a")
+    rig.first()
+    rig.receiver.faults.unreachable = True
+    result = rig.night(retention=HARSH)
+    assert result.exit_code == 75
+    assert actions(result) == {"snapshot": "done", "push": "passing", "expire": "nothing"}
+    assert kinds(result) == ["unreachable"]
+    assert len(rig.names()) == 2
+
+
+def test_a_receiver_lost_in_the_middle_of_the_push() -> None:
+    rig = Rig("a", "b", "c")
+    rig.first()
+    rig.receiver.faults.refuse_after = 3
+    result = rig.night(send_mode=LEVEL)
+    assert result.exit_code == 75, problems(result)
+    assert actions(result)["expire"] == "nothing"
+    rig.receiver.faults.refuse_after = None
+    rig.calm()
+    result = rig.night()
+    assert result.exit_code == 0, problems(result)
+    assert rig.here == rig.there
+    assert rig.held() == rig.named()
+
+
+def test_a_full_receiver_pool_is_told_and_what_arrived_is_kept() -> None:
+    rig = Rig("a", "b", capacity=200_000)
+    rig.first()
+    rig.size = 60_000
+    result = rig.night()
+    assert kinds(result)[0] == "no-space"
+    assert result.exit_code in (1, 3)
+    assert "free or add space" in problems(result)[0]
+    there = rig.there
+    rig.receiver.world.pools["vault"].capacity = None
+    result = rig.night()
+    assert result.exit_code == 0, problems(result)
+    assert rig.here == rig.there
+    assert all(guid in rig.there[path] for path, guids in there.items() for guid in guids)
+
+
+def test_a_dataset_destroyed_between_planning_and_sending_stops_no_other() -> None:
+    rig = Rig("a", "b", "c")
+    rig.first()
+
+    def destroy(moment: str, argv: tuple[str, ...]) -> None:
+        if moment == "before" and argv[0] == "transfer" and f"{ROOT}/b" in rig.source.world.datasets:
+            for name in rig.names("b"):
+                rig.source.zfs("release", f"cyber-zfs-backup:{rig.tag}", f"{ROOT}/b@{name}")
+            rig.source.zfs("destroy", "-r", f"{ROOT}/b")
+
+    rig.source.faults.hook = destroy
+    result = rig.night(send_mode=LEVEL)
+    assert result.exit_code == 3, problems(result)
+    assert [line.split(": ")[2] for line in problems(result)] == [f"{ROOT}/b"]
+    for path in ("", "a", "c"):
+        assert rig.names_there(path) == rig.names(path)
+    rig.calm()
+    assert rig.night().exit_code == 0
+
+
+def test_two_runs_at_once_the_second_still_snapshots_and_expires() -> None:
+    rig = Rig("a")
+    rig.first()
+    rig.link.transfers.clear()
+    rig.receiver.calls.clear()
+    with push_lock(ROOT, Destination("offsite", THERE)) as free:
+        assert free
+        result = rig.night()
+    assert result.exit_code == 4
+    assert actions(result) == {"snapshot": "done", "push": "locked", "expire": "nothing"}
+    assert rig.link.transfers == []
+    assert rig.receiver.calls == []
+    assert len(rig.names()) == 2
+    assert rig.night().exit_code == 0
+
+
+def test_another_destination_is_not_locked_out() -> None:
+    rig = Rig()
+    with push_lock(ROOT, Destination("elsewhere", THERE)):
+        assert rig.night(force=FORCED).exit_code == 0
+
+
+def test_a_lock_that_cannot_be_made_fails_the_push_alone(locks: Path) -> None:
+    locks.write_text("a file stands where the folder should be")
+    rig = Rig()
+    result = rig.night(force=FORCED)
+    assert (result.exit_code, kinds(result)) == (1, ["lock"])
+    assert actions(result)["snapshot"] == "done"
+    assert str(locks) in problems(result)[0]
+
+
+def test_a_snapshot_of_that_very_second_is_an_error() -> None:
+    rig = Rig("a")
+    rig.snap()
+    result = rig.run(actions=NO_NETWORK)
+    assert (result.exit_code, kinds(result)) == (1, ["exists"])
+    assert len(rig.names()) == 1
+
+
+def test_a_snapshot_that_only_a_child_has_is_an_error_and_none_is_taken() -> None:
+    rig = Rig("a")
+    name = rig.snap()
+    rig.source.zfs("destroy", f"{ROOT}@{name}")
+    result = rig.run(actions=NO_NETWORK)
+    assert (result.exit_code, kinds(result)) == (1, ["exists"])
+    assert rig.names() == []
+
+
+def test_a_clock_behind_the_newest_own_snapshot_takes_none() -> None:
+    rig = Rig("a")
+    name = rig.snap()
+    rig.wait(-3600)
+    result = rig.run(actions=NO_NETWORK)
+    assert result.exit_code == 1
+    assert kinds(result) == ["clock", "future"]
+    assert f"@{name}" in problems(result)[0]
+    assert rig.names() == [name]
+
+
+def test_a_damaged_record_stops_push_and_expire_with_the_way_out() -> None:
+    rig = Rig("a")
+    rig.first()
+    rig.source.zfs("set", f"cyber-zfs-backup:base.{rig.tag}=rubbish", ROOT)
+    before = rig.there
+    result = rig.night(retention=HARSH)
+    assert result.exit_code == 1
+    assert kinds(result) == ["damaged-record", "damaged-record"]
+    assert "cyber-zfs-backup forget" in problems(result)[0]
+    assert rig.there == before
+
+
+def test_an_error_of_one_action_does_not_stop_the_others() -> None:
+    rig = Rig("a")
+    rig.first()
+    rig.source.zfs("snapshot", "-r", f"{ROOT}@2030-01-01T00:00:00Z")
+    result = rig.night()
+    assert actions(result)["snapshot"] == "failed"
+    assert actions(result)["expire"] == "failed"
+    assert action(result, "push").outcome.value in ("done", "nothing")
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first push", "incremental"])
+def test_a_dry_run_touches_neither_side(first: bool) -> None:
+    rig = Rig("a", "b")
+    for _ in range(3):
+        rig.snap()
+    if not first:
+        rig.first()
+        rig.source.zfs("create", f"{ROOT}/new")
+    rig.wait()
+    before = rig.states()
+    rig.source.calls.clear()
+    rig.receiver.calls.clear()
+    rig.link.transfers.clear()
+    result = rig.run(dry_run=True, retention=HARSH, force=FORCED)
+    assert result.exit_code == 0, problems(result)
+    assert rig.states() == before
+    assert mutations(rig.source.calls) == []
+    assert mutations(rig.receiver.calls) == []
+    assert rig.link.transfers == []
+    assert "would take" in action(result, "snapshot").summary
+    assert any("with properties" in line for line in action(result, "push").lines)
+    assert "would destroy" in action(result, "expire").summary
+    assert "free" in action(result, "expire").summary
+    assert any("newest" in line for line in action(result, "expire").lines)
+
+
+def test_a_dry_run_of_a_push_to_an_unreachable_receiver_fails_like_the_run() -> None:
+    rig = Rig()
+    rig.receiver.faults.unreachable = True
+    assert rig.night(dry_run=True, actions=ONLY_PUSH).exit_code in (1, 75)

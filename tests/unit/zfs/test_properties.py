@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What travels with a push, and what is ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from cyber_zfs_backup.zfs.parse import Properties, Property
+from cyber_zfs_backup.zfs.properties import digest, local_values, own_names
+
+
+def about(*more: tuple[str, str, str]) -> Properties:
+    found: dict[str, dict[str, Property]] = {"tank": {}, "tank/a": {"compression": Property("lz4", "local")}}
+    for name, value, source in more:
+        found["tank"][name] = Property(value, source)
+    return found
+
+
+def of(*more: tuple[str, str, str]) -> str:
+    return digest(about(*more), "tank", ["tank", "tank/a"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("compression", "zstd", "local"), ("site:note", "x", "local"), ("recordsize", "1M", "received")],
+)
+def test_what_travels_counts(change: tuple[str, str, str]) -> None:
+    assert of(change) != of()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("used", "4096", "-"),
+        ("compression", "lz4", "default"),
+        ("compression", "lz4", "inherited from tank"),
+        ("mountpoint", "/srv", "local"),
+        ("readonly", "on", "local"),
+        ("quota", "5", "local"),
+        ("cyber-zfs-backup:base.1", "{}", "local"),
+        ("atime", "off", "temporary"),
+    ],
+)
+def test_what_does_not_travel_does_not_count(change: tuple[str, str, str]) -> None:
+    assert of(change) == of()
+
+
+def test_the_digest_does_not_depend_on_where_the_tree_stands() -> None:
+    here = {"tank": {"a:b": Property("x", "local")}}
+    moved = {"other/tree": {"a:b": Property("x", "local")}}
+    assert digest(here, "tank", ["tank"]) == digest(moved, "other/tree", ["other/tree"])
+
+
+def test_our_own_properties_wherever_they_stand() -> None:
+    said = about(("cyber-zfs-backup:base.1", "x", "local"), ("cyber-zfs:other", "x", "local"))
+    assert own_names(said) == ["cyber-zfs-backup:base.1"]
+
+
+def test_only_local_values_are_ours() -> None:
+    said = {
+        "p.1": Property("mine", "local"),
+        "p.2": Property("theirs", "received"),
+        "p.3": Property("above", "inherited from tank"),
+        "q.4": Property("other", "local"),
+    }
+    assert local_values(said, "p.") == {"1": "mine"}

@@ -8,8 +8,16 @@ from tests.contract.zfs import Zfs
 
 def _encrypted(z: Zfs) -> str:
     name = f"{z.src}/e"
-    z.ok("create", "-o", "encryption=on", "-o", "keyformat=passphrase", "-o",
-         "keylocation=file:///run/contract-key", name)
+    z.ok(
+        "create",
+        "-o",
+        "encryption=on",
+        "-o",
+        "keyformat=passphrase",
+        "-o",
+        "keylocation=file:///run/contract-key",
+        name,
+    )
     z.ok("create", f"{name}/k")
     for dataset in (name, f"{name}/k"):
         z.write(dataset, "file", 300_000)
@@ -25,7 +33,8 @@ def case_properties_need_raw(z: Zfs) -> None:
         assert (piped.sends[0].status, piped.size) == (1, 0)
         assert piped.sends[0].err == (
             f"cannot send {name}@one: encrypted dataset {name} may not be sent with properties without "
-            f"the raw flag\nwarning: cannot send '{name}@one': backup failed\n")
+            f"the raw flag\nwarning: cannot send '{name}@one': backup failed\n"
+        )
 
 
 def case_raw_keeps_it_encrypted(z: Zfs) -> None:
@@ -51,8 +60,10 @@ def case_raw_onto_any_newer_snapshot(z: Zfs) -> None:
     z.ok("snapshot", f"{z.dst}/e@foreign")
     said = z.pipe(("-w", "-I", "@one", f"{name}@two"), ("-s", "-u", f"{z.dst}/e"))
     assert (said.status, said.err) == (
-        1, f"cannot receive incremental stream: destination {z.dst}/e has been modified\n"
-        "since most recent snapshot\n")
+        1,
+        f"cannot receive incremental stream: destination {z.dst}/e has been modified\n"
+        "since most recent snapshot\n",
+    )
     z.ok("destroy", f"{z.dst}/e@foreign")
     z.copy(("-w", "-I", "@one", f"{name}@two"), ("-s", "-u", f"{z.dst}/e"))
 
@@ -66,11 +77,12 @@ def case_in_clear_and_raw_do_not_mix(z: Zfs) -> None:
     z.ok("snapshot", "-r", f"{name}@two")
     said = z.pipe(("-w", "-I", "@one", f"{name}@two"), ("-s", "-u", f"{z.dst}/plain"))
     assert (said.status, said.err) == (
-        1, "cannot receive incremental stream: cannot perform raw receive on top of existing "
-        "unencrypted dataset\n")
+        1,
+        "cannot receive incremental stream: cannot perform raw receive on top of existing "
+        "unencrypted dataset\n",
+    )
     said = z.pipe(("-I", "@one", f"{name}@two"), ("-s", "-u", f"{z.dst}/raw"))
-    assert (said.status, said.err) == (
-        1, "cannot receive incremental stream: inherited key must be loaded\n")
+    assert (said.status, said.err) == (1, "cannot receive incremental stream: inherited key must be loaded\n")
 
 
 def case_a_cut_raw_stream(z: Zfs) -> None:
@@ -93,9 +105,13 @@ def case_below_an_encrypted_parent_without_its_key(z: Zfs) -> None:
     z.ok("snapshot", f"{z.src}/clear@one")
     said = z.pipe((f"{z.src}/clear@one",), ("-s", "-u", f"{z.dst}/e/clear"))
     assert (said.status, said.err) == (
-        1, "cannot receive new filesystem stream: inherited key must be loaded\n")
+        1,
+        "cannot receive new filesystem stream: inherited key must be loaded\n",
+    )
     z.copy(("-w", f"{name}/k@one"), ("-s", "-u", f"{z.dst}/e/k"))
     assert z.value("encryptionroot", f"{z.dst}/e/k") == f"{z.dst}/e/k"
     said = z.pipe(("-w", f"{name}@one"), ("-u", "-x", "encryption", f"{z.dst}/x"))
-    assert said.err == ("cannot receive new filesystem stream: encryption property 'encryption' cannot be "
-                        "set or excluded for raw streams.\n")
+    assert said.err == (
+        "cannot receive new filesystem stream: encryption property 'encryption' cannot be "
+        "set or excluded for raw streams.\n"
+    )

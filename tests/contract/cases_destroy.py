@@ -16,8 +16,7 @@ def case_destroy_a_held_snapshot(z: Zfs) -> None:
     _snaps(z, "s")
     z.ok("hold", "keep", f"{z.src}@s")
     said = z.run("destroy", f"{z.src}@s")
-    assert (said.status, said.err) == (
-        1, f"cannot destroy snapshot {z.src}@s: dataset is busy\n")
+    assert (said.status, said.err) == (1, f"cannot destroy snapshot {z.src}@s: dataset is busy\n")
     z.ok("release", "keep", f"{z.src}@s")
     z.ok("destroy", f"{z.src}@s")
 
@@ -64,8 +63,7 @@ def case_destroy_a_range(z: Zfs) -> None:
     z.ok("destroy", f"{z.src}@%a")
     assert z.names(z.src, "snapshot") == ["@d", "@e"]
     said = z.run("destroy", f"{z.src}@d%gone")
-    assert (said.status, said.err) == (
-        1, "could not find any snapshots to destroy; check snapshot names.\n")
+    assert (said.status, said.err) == (1, "could not find any snapshots to destroy; check snapshot names.\n")
     z.ok("destroy", f"{z.src}@d%")
     assert z.names(z.src, "snapshot") == []
 
@@ -73,8 +71,7 @@ def case_destroy_a_range(z: Zfs) -> None:
 def case_destroy_what_is_not_there(z: Zfs) -> None:
     """Exit 1."""
     said = z.run("destroy", f"{z.src}@gone")
-    assert (said.status, said.err) == (
-        1, "could not find any snapshots to destroy; check snapshot names.\n")
+    assert (said.status, said.err) == (1, "could not find any snapshots to destroy; check snapshot names.\n")
     said = z.run("destroy", f"{z.src}/gone@s")
     assert (said.status, said.err) == (1, f"cannot open '{z.src}/gone': dataset does not exist\n")
     said = z.run("destroy", f"{z.src}/gone")
@@ -88,13 +85,11 @@ def case_destroy_dry_run(z: Zfs) -> None:
     _snaps(z, "x", "y")
     z.write(z.src, "file", 300_000)
     rows = z.lines("destroy", "-nvp", "-r", f"{z.src}@x,y")
-    assert sorted(rows[:-1]) == sorted(
-        f"destroy\t{z.src}{name}" for name in ("@x", "@y", "/a@x", "/a@y"))
+    assert sorted(rows[:-1]) == sorted(f"destroy\t{z.src}{name}" for name in ("@x", "@y", "/a@x", "/a@y"))
     word, size = rows[-1].split("\t")
     assert word == "reclaim"
     assert 300_000 <= int(size) < 600_000
-    assert z.ok("destroy", "-nv", f"{z.src}/a@x") == (
-        f"would destroy {z.src}/a@x\nwould reclaim 0B\n")
+    assert z.ok("destroy", "-nv", f"{z.src}/a@x") == (f"would destroy {z.src}/a@x\nwould reclaim 0B\n")
     assert len(z.names(z.src, "snapshot")) == 4
 
 
@@ -106,8 +101,10 @@ def case_destroy_a_snapshot_with_a_clone(z: Zfs) -> None:
     for spec in (("destroy", f"{z.src}/a@s"), ("destroy", "-r", f"{z.src}@s,t")):
         said = z.run(*spec)
         assert said.status == 1
-        assert said.err == (f"cannot destroy '{z.src}/a@s': snapshot has dependent clones\n"
-                            f"use '-R' to destroy the following datasets:\n{z.src}/clone\n")
+        assert said.err == (
+            f"cannot destroy '{z.src}/a@s': snapshot has dependent clones\n"
+            f"use '-R' to destroy the following datasets:\n{z.src}/clone\n"
+        )
     assert len(z.names(z.src, "snapshot")) == 4
     z.ok("destroy", "-d", f"{z.src}/a@s")
     assert z.value("defer_destroy", f"{z.src}/a@s") == "on"
@@ -122,8 +119,10 @@ def case_destroy_a_dataset(z: Zfs) -> None:
     said = z.run("destroy", f"{z.src}/a")
     assert said.status == 1
     lines = said.err.splitlines()
-    assert lines[:2] == [f"cannot destroy '{z.src}/a': filesystem has children",
-                         "use '-r' to destroy the following datasets:"]
+    assert lines[:2] == [
+        f"cannot destroy '{z.src}/a': filesystem has children",
+        "use '-r' to destroy the following datasets:",
+    ]
     assert sorted(lines[2:]) == sorted([f"{z.src}/a/b", f"{z.src}/a/b@s", f"{z.src}/a@s"])
     z.ok("destroy", "-r", f"{z.src}/a")
     assert z.names(z.src) == ["", "@s"]
@@ -149,4 +148,5 @@ def case_destroy_a_pool_by_mistake(z: Zfs) -> None:
     assert said.err == (
         f"cannot destroy '{pool}': operation does not apply to pools\n"
         f"use 'zfs destroy -r {pool}' to destroy all datasets in the pool\n"
-        f"use 'zpool destroy {pool}' to destroy the pool itself\n")
+        f"use 'zpool destroy {pool}' to destroy the pool itself\n"
+    )

@@ -8,7 +8,7 @@ from tests.contract.zfs import Zfs
 
 def _holds(z: Zfs, *args: str) -> list[tuple[str, str]]:
     rows = [row.split("\t") for row in z.lines("holds", "-H", *args)]
-    return sorted((name[len(z.src):], tag) for name, tag, _ in rows)
+    return sorted((name[len(z.src) :], tag) for name, tag, _ in rows)
 
 
 def case_hold_a_tree(z: Zfs) -> None:
@@ -80,11 +80,12 @@ def case_release_where_nobody_has_the_tag(z: Zfs) -> None:
         options = [arg for arg in args if arg == "-r"]
         said = z.run("release", *options, "keep", args[-1])
         assert said.status == 1
-        assert said.err == (
-            f"cannot release hold from snapshot '{z.src}@s': no such tag on this dataset\n")
+        assert said.err == (f"cannot release hold from snapshot '{z.src}@s': no such tag on this dataset\n")
     said = z.run("release", "keep", f"{z.src}@gone")
     assert (said.status, said.err) == (
-        1, f"cannot release hold from snapshot '{z.src}@gone': dataset does not exist\n")
+        1,
+        f"cannot release hold from snapshot '{z.src}@gone': dataset does not exist\n",
+    )
 
 
 def case_holds_of_several_tags(z: Zfs) -> None:
@@ -105,8 +106,7 @@ def case_holds_of_a_missing_snapshot(z: Zfs) -> None:
     """Two lines, exit 1."""
     said = z.run("holds", "-H", f"{z.src}@gone")
     assert said.status == 1
-    assert said.err == (f"cannot open '{z.src}@gone': dataset does not exist\n"
-                        "no datasets available\n")
+    assert said.err == (f"cannot open '{z.src}@gone': dataset does not exist\nno datasets available\n")
 
 
 def case_a_tag_that_zfs_keeps_for_itself(z: Zfs) -> None:

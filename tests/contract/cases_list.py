@@ -9,12 +9,23 @@ from tests.contract.zfs import Zfs
 def case_list_by_name_shows_the_others_too(z: Zfs) -> None:
     """Names that are missing go to stderr, the others are listed, exit 1. Measured on 2.1.11."""
     z.snap("one")
-    said = z.run("list", "-Hp", "-o", "name,guid", "-t", "snapshot",
-                 f"{z.src}@one", f"{z.src}@nope", f"{z.src}/missing@one")
+    said = z.run(
+        "list",
+        "-Hp",
+        "-o",
+        "name,guid",
+        "-t",
+        "snapshot",
+        f"{z.src}@one",
+        f"{z.src}@nope",
+        f"{z.src}/missing@one",
+    )
     assert said.status == 1
     assert said.out == f"{z.src}@one\t{z.value('guid', f'{z.src}@one')}\n"
-    assert said.err == (f"cannot open '{z.src}@nope': dataset does not exist\n"
-                        f"cannot open '{z.src}/missing@one': dataset does not exist\n")
+    assert said.err == (
+        f"cannot open '{z.src}@nope': dataset does not exist\n"
+        f"cannot open '{z.src}/missing@one': dataset does not exist\n"
+    )
 
 
 def case_list_of_a_missing_dataset(z: Zfs) -> None:
@@ -51,8 +62,7 @@ def case_list_types_and_depth(z: Zfs) -> None:
     z.ok("bookmark", f"{z.src}@s", f"{z.src}#m")
     assert z.names(z.src, "volume") == ["/vol"]
     assert z.names(z.src, "bookmark") == ["#m"]
-    assert z.lines("list", "-H", "-d", "1", "-o", "name", z.src) == [
-        z.src, f"{z.src}/a", f"{z.src}/vol"]
+    assert z.lines("list", "-H", "-d", "1", "-o", "name", z.src) == [z.src, f"{z.src}/a", f"{z.src}/vol"]
     assert z.lines("list", "-H", "-o", "name", "-t", "snapshot", z.src) == [f"{z.src}@s"]
     assert z.lines("list", "-H", "-r", "-d", "1", "-o", "name", "-t", "snapshot", z.src) == [f"{z.src}@s"]
 
@@ -69,10 +79,14 @@ def case_list_of_the_wrong_type(z: Zfs) -> None:
     z.snap("s")
     said = z.run("list", "-H", "-t", "filesystem", f"{z.src}@s")
     assert (said.status, said.err) == (
-        1, f"cannot open '{z.src}@s': snapshot delimiter '@' is not expected here\n")
+        1,
+        f"cannot open '{z.src}@s': snapshot delimiter '@' is not expected here\n",
+    )
     said = z.run("list", "-H", f"{z.src}#m")
     assert (said.status, said.err) == (
-        1, f"cannot open '{z.src}#m': bookmark delimiter '#' is not expected here\n")
+        1,
+        f"cannot open '{z.src}#m': bookmark delimiter '#' is not expected here\n",
+    )
     said = z.run("list", "-H", "-t", "nonsense", z.src)
     assert (said.status, said.error) == (2, "invalid type 'nonsense'")
 
@@ -133,8 +147,10 @@ def case_createtxg_and_guid(z: Zfs) -> None:
     z.tree("a")
     z.snap("one")
     z.snap("two")
-    rows = [line.split("\t") for line in z.lines(
-        "list", "-Hp", "-r", "-t", "snapshot", "-o", "name,guid,createtxg", z.src)]
+    rows = [
+        line.split("\t")
+        for line in z.lines("list", "-Hp", "-r", "-t", "snapshot", "-o", "name,guid,createtxg", z.src)
+    ]
     txg = {name: int(number) for name, _, number in rows}
     assert txg[f"{z.src}@one"] == txg[f"{z.src}/a@one"] < txg[f"{z.src}@two"]
     assert len({guid for _, guid, _ in rows}) == 4
@@ -146,20 +162,24 @@ def case_createtxg_and_guid(z: Zfs) -> None:
 def case_get_several_of_several(z: Zfs) -> None:
     """``get a,b x y``: one row for each; missing names to stderr, exit 1."""
     z.snap("s")
-    said = z.run("get", "-H", "-o", "name,property,value,source", "type,readonly",
-                 z.src, f"{z.src}@s", f"{z.src}/gone")
+    said = z.run(
+        "get", "-H", "-o", "name,property,value,source", "type,readonly", z.src, f"{z.src}@s", f"{z.src}/gone"
+    )
     assert said.status == 1
     assert said.err == f"cannot open '{z.src}/gone': dataset does not exist\n"
-    assert said.out == (f"{z.src}\ttype\tfilesystem\t-\n{z.src}\treadonly\toff\tdefault\n"
-                        f"{z.src}@s\ttype\tsnapshot\t-\n{z.src}@s\treadonly\t-\t-\n")
+    assert said.out == (
+        f"{z.src}\ttype\tfilesystem\t-\n{z.src}\treadonly\toff\tdefault\n"
+        f"{z.src}@s\ttype\tsnapshot\t-\n{z.src}@s\treadonly\t-\t-\n"
+    )
 
 
 def case_get_recursive_by_type(z: Zfs) -> None:
     """``get -r -t filesystem,volume`` leaves snapshots out; ``-r`` alone does not."""
     z.tree("a")
     z.snap("s")
-    rows = z.lines("get", "-Hp", "-r", "-t", "filesystem,volume", "-o", "name,value",
-                   "receive_resume_token", z.src)
+    rows = z.lines(
+        "get", "-Hp", "-r", "-t", "filesystem,volume", "-o", "name,value", "receive_resume_token", z.src
+    )
     assert rows == [f"{z.src}\t-", f"{z.src}/a\t-"]
     rows = z.lines("get", "-H", "-r", "-o", "name", "type", z.src)
     assert rows == [z.src, f"{z.src}@s", f"{z.src}/a", f"{z.src}/a@s"]

@@ -78,8 +78,19 @@ def case_sources(z: Zfs) -> None:
     """``get -s`` filters by source."""
     z.tree("a")
     z.ok("set", "x:y=1", "compression=lz4", z.src)
-    rows = z.lines("get", "-H", "-r", "-t", "filesystem", "-s", "local", "-o", "name,property",
-                   "compression,x:y,readonly", z.src)
+    rows = z.lines(
+        "get",
+        "-H",
+        "-r",
+        "-t",
+        "filesystem",
+        "-s",
+        "local",
+        "-o",
+        "name,property",
+        "compression,x:y,readonly",
+        z.src,
+    )
     assert rows == [f"{z.src}\tcompression", f"{z.src}\tx:y"]
     rows = z.lines("get", "-H", "-s", "inherited", "-o", "name,source", "x:y", f"{z.src}/a")
     assert rows == [f"{z.src}/a\tinherited from {z.src}"]
@@ -105,8 +116,10 @@ def case_inherit(z: Zfs) -> None:
     assert z.where("x:y", f"{z.src}/a") == ("up", "-", "inherited from SRC")
     said = z.run("inherit", "quota", z.src)
     assert said.status == 1
-    assert said.err == ("'quota' property cannot be inherited\nuse 'zfs set quota=none' to clear\n"
-                        "use 'zfs inherit -S quota' to revert to received value\n")
+    assert said.err == (
+        "'quota' property cannot be inherited\nuse 'zfs set quota=none' to clear\n"
+        "use 'zfs inherit -S quota' to revert to received value\n"
+    )
     said = z.run("inherit", "guid", z.src)
     assert (said.status, said.err) == (1, "guid property is read-only\n")
     said = z.run("inherit", "nope", z.src)
@@ -164,7 +177,8 @@ def case_odd_names(z: Zfs) -> None:
     z.ok("create", name)
     z.ok("snapshot", f"{name}@2026-01-01T00:00:00Z")
     assert z.lines("list", "-H", "-r", "-t", "snapshot", "-o", "name", z.src) == [
-        f"{name}@2026-01-01T00:00:00Z"]
+        f"{name}@2026-01-01T00:00:00Z"
+    ]
     z.ok("destroy", "-r", name)
     assert z.names(z.src) == [""]
 

@@ -25,22 +25,31 @@ def case_receive_where_a_dataset_stands(z: Zfs) -> None:
     z.copy((f"{z.src}@s",), ("-u", f"{z.dst}/t"))
     said = z.pipe((f"{z.src}@s",), ("-s", "-u", f"{z.dst}/t"))
     assert said.status == 1
-    assert said.err == (f"cannot receive new filesystem stream: destination '{z.dst}/t' exists\n"
-                        "must specify -F to overwrite it\n")
+    assert said.err == (
+        f"cannot receive new filesystem stream: destination '{z.dst}/t' exists\n"
+        "must specify -F to overwrite it\n"
+    )
     said = z.pipe((f"{z.src}@s",), ("-s", "-u", "-F", f"{z.dst}/t"))
     assert said.err == (
         f"cannot receive new filesystem stream: destination has snapshots (eg. {z.dst}/t@s)\n"
-        "must destroy them to overwrite it\n")
+        "must destroy them to overwrite it\n"
+    )
 
 
 def case_receive_without_a_parent(z: Zfs) -> None:
     """Missing parents are not made; a missing pool has no message of its own."""
     z.snap("s")
     for target, lines in (
-        (f"{z.dst}/no/t", f"cannot open '{z.dst}/no': dataset does not exist\n"
-         "cannot receive new filesystem stream: unable to restore to destination\n"),
-        ("nopool/t", "cannot open 'nopool': dataset does not exist\n"
-         "cannot receive new filesystem stream: unable to restore to destination\n"),
+        (
+            f"{z.dst}/no/t",
+            f"cannot open '{z.dst}/no': dataset does not exist\n"
+            "cannot receive new filesystem stream: unable to restore to destination\n",
+        ),
+        (
+            "nopool/t",
+            "cannot open 'nopool': dataset does not exist\n"
+            "cannot receive new filesystem stream: unable to restore to destination\n",
+        ),
         ("nopool", "cannot receive new filesystem stream: destination 'nopool' does not exist\n"),
     ):
         said = z.pipe((f"{z.src}@s",), ("-s", "-u", target))
@@ -53,7 +62,9 @@ def case_receive_below_a_volume(z: Zfs) -> None:
     z.snap("s")
     said = z.pipe((f"{z.src}@s",), ("-u", f"{z.dst}/vol/t"))
     assert (said.status, said.err) == (
-        1, f"cannot receive new filesystem stream: parent '{z.dst}/vol' is not a filesystem\n")
+        1,
+        f"cannot receive new filesystem stream: parent '{z.dst}/vol' is not a filesystem\n",
+    )
 
 
 def case_receive_an_increment_without_its_base(z: Zfs) -> None:
@@ -64,11 +75,15 @@ def case_receive_an_increment_without_its_base(z: Zfs) -> None:
     z.copy((f"{z.src}/a@one",), ("-u", f"{z.dst}/t"))
     said = z.pipe(("-i", "@one", f"{z.src}@two"), ("-s", "-u", f"{z.dst}/gone"))
     assert (said.status, said.err) == (
-        1, f"cannot receive incremental stream: destination '{z.dst}/gone' does not exist\n")
+        1,
+        f"cannot receive incremental stream: destination '{z.dst}/gone' does not exist\n",
+    )
     said = z.pipe(("-i", "@one", f"{z.src}@two"), ("-s", "-u", f"{z.dst}/t"))
     assert (said.status, said.err) == (
-        1, f"cannot receive incremental stream: most recent snapshot of {z.dst}/t does not\n"
-        "match incremental source\n")
+        1,
+        f"cannot receive incremental stream: most recent snapshot of {z.dst}/t does not\n"
+        "match incremental source\n",
+    )
 
 
 def case_receive_where_data_changed(z: Zfs) -> None:
@@ -87,8 +102,10 @@ def case_receive_where_data_changed(z: Zfs) -> None:
     z.ok("unmount", f"{z.dst}/t")
     said = z.pipe(("-i", "@two", f"{z.src}@three"), ("-s", "-u", f"{z.dst}/t"))
     assert (said.status, said.err) == (
-        1, f"cannot receive incremental stream: destination {z.dst}/t has been modified\n"
-        "since most recent snapshot\n")
+        1,
+        f"cannot receive incremental stream: destination {z.dst}/t has been modified\n"
+        "since most recent snapshot\n",
+    )
     z.copy(("-i", "@two", f"{z.src}@three"), ("-s", "-u", "-F", f"{z.dst}/t"))
     assert z.names(f"{z.dst}/t") == ["", "@one", "@foreign", "@two", "@three"]
 
@@ -110,8 +127,7 @@ def case_receive_a_name_that_is_taken(z: Zfs) -> None:
     z.copy((f"{z.src}@one",), ("-u", f"{z.dst}/t"))
     z.ok("snapshot", f"{z.dst}/t@two")
     said = z.pipe(("-i", "@one", f"{z.src}@two"), ("-s", "-u", f"{z.dst}/t"))
-    assert (said.status, said.err) == (
-        1, f"cannot restore to {z.dst}/t@two: destination already exists\n")
+    assert (said.status, said.err) == (1, f"cannot restore to {z.dst}/t@two: destination already exists\n")
 
 
 def case_receive_into_another_name(z: Zfs) -> None:
@@ -122,23 +138,23 @@ def case_receive_into_another_name(z: Zfs) -> None:
     assert z.names(f"{z.dst}/t") == ["", "@other"]
     said = z.pipe(("-R", f"{z.src}@s"), ("-u", f"{z.dst}/x@other"))
     assert (said.status, said.err) == (
-        1, "cannot receive: cannot specify snapshot name for multi-snapshot stream\n")
+        1,
+        "cannot receive: cannot specify snapshot name for multi-snapshot stream\n",
+    )
     z.copy((f"{z.src}/a@s",), ("-u", "-e", z.dst))
     assert z.guids(f"{z.dst}/a") == {"@s": z.value("guid", f"{z.src}/a@s")}
     z.copy((f"{z.src}/a@s",), ("-u", "-d", z.dst))
     below = z.src.partition("/")[2]
     assert z.guids(f"{z.dst}/{below}/a") == {"@s": z.value("guid", f"{z.src}/a@s")}
     said = z.pipe((f"{z.src}/a@s",), ("-u", "-d", f"{z.dst}/gone"))
-    assert (said.status, said.err) == (
-        1, f"cannot receive: specified fs ({z.dst}/gone) does not exist\n")
+    assert (said.status, said.err) == (1, f"cannot receive: specified fs ({z.dst}/gone) does not exist\n")
 
 
 def case_receive_dry_run(z: Zfs) -> None:
     """``-nv`` says what it would do, and does nothing."""
     z.snap("s")
     said = z.pipe((f"{z.src}@s",), ("-n", "-v", f"{z.dst}/t"))
-    assert (said.status, said.out) == (
-        0, f"would receive full stream of {z.src}@s into {z.dst}/t@s\n")
+    assert (said.status, said.out) == (0, f"would receive full stream of {z.src}@s into {z.dst}/t@s\n")
     assert z.names(z.dst) == [""]
 
 
@@ -172,9 +188,28 @@ def case_receive_override_and_exclude_on_a_tree(z: Zfs) -> None:
     not even recorded. Measured on 2.1.11.
     """
     _rich_source(z)
-    z.copy(("-w", "-R", f"{z.src}@s"), (
-        "-s", "-u", "-o", "mountpoint=none", "-o", "readonly=on", "-x", "canmount", "-x", "sharenfs",
-        "-x", "quota", "-o", "volmode=none", "-x", "x:y", f"{z.dst}/t"))
+    z.copy(
+        ("-w", "-R", f"{z.src}@s"),
+        (
+            "-s",
+            "-u",
+            "-o",
+            "mountpoint=none",
+            "-o",
+            "readonly=on",
+            "-x",
+            "canmount",
+            "-x",
+            "sharenfs",
+            "-x",
+            "quota",
+            "-o",
+            "volmode=none",
+            "-x",
+            "x:y",
+            f"{z.dst}/t",
+        ),
+    )
     top = f"{z.dst}/t"
     assert z.where("x:y", top) == ("-", "secret", "-")
     assert z.where("x:y", f"{top}/a") == ("-", "child", "-")
@@ -190,8 +225,19 @@ def case_receive_override_and_exclude_on_a_tree(z: Zfs) -> None:
         assert z.where("mountpoint", f"{top}/{child}") == ("none", "-", "inherited from DST/t")
     assert z.where("volmode", f"{top}/v") == ("none", "-", "inherited from DST/t")
     assert z.where("readonly", top) == ("on", "-", "local")
-    rows = z.lines("get", "-Hp", "-r", "-t", "filesystem,volume", "-s", "local,received", "-o",
-                   "name,property,value", "x:y,x:n,readonly,compression", top)
+    rows = z.lines(
+        "get",
+        "-Hp",
+        "-r",
+        "-t",
+        "filesystem,volume",
+        "-s",
+        "local,received",
+        "-o",
+        "name,property,value",
+        "x:y,x:n,readonly,compression",
+        top,
+    )
     assert rows == [f"{top}\tx:n\tplain", f"{top}\treadonly\ton", f"{top}\tcompression\tlz4"]
 
 
@@ -201,11 +247,15 @@ def case_receive_exclude_on_a_volume_warns(z: Zfs) -> None:
     z.snap("s")
     said = z.pipe((f"{z.src}/v@s",), ("-u", "-x", "mountpoint", f"{z.dst}/v"))
     assert (said.status, said.err) == (
-        0, f"Warning: {z.dst}/v: property 'mountpoint' does not apply to datasets of this type\n")
+        0,
+        f"Warning: {z.dst}/v: property 'mountpoint' does not apply to datasets of this type\n",
+    )
     said = z.pipe((f"{z.src}/v@s",), ("-u", "-o", "mountpoint=none", f"{z.dst}/w"))
     assert (said.status, said.err) == (
-        1, "cannot receive new filesystem stream: property 'mountpoint' does not apply to datasets of "
-        "this type\n")
+        1,
+        "cannot receive new filesystem stream: property 'mountpoint' does not apply to datasets of "
+        "this type\n",
+    )
     z.copy(("-R", f"{z.src}/v@s"), ("-u", "-o", "mountpoint=none", f"{z.dst}/x"))
     assert z.value("volsize", f"{z.dst}/x") == "8388608"
 

@@ -20,7 +20,8 @@ def _cut_full(z: Zfs, *options: str) -> str:
         "cannot receive new filesystem stream: checksum mismatch or incomplete stream.\n"
         "Partially received snapshot is saved.\n"
         "A resuming stream can be generated on the sending system by running:\n"
-        f"    zfs send -t {token}\n")
+        f"    zfs send -t {token}\n"
+    )
     return token
 
 
@@ -107,8 +108,7 @@ def case_a_cut_stream_without_s(z: Zfs) -> None:
     z.write(z.src, "file", BIG)
     z.snap("one")
     said = z.pipe((f"{z.src}@one",), ("-u", f"{z.dst}/t"), cut=0.6)
-    assert (said.status, said.err) == (
-        1, "cannot receive new filesystem stream: incomplete stream\n")
+    assert (said.status, said.err) == (1, "cannot receive new filesystem stream: incomplete stream\n")
     assert z.names(z.dst) == [""]
 
 
@@ -136,8 +136,10 @@ def case_other_streams_while_a_token_waits(z: Zfs) -> None:
     z.pipe(("-I", "@one", f"{z.src}@two"), ("-s", "-u", f"{z.dst}/t"), cut=0.5)
     said = z.pipe(("-I", "@one", f"{z.src}@two"), ("-s", "-u", f"{z.dst}/t"))
     assert (said.status, said.err) == (
-        1, f"cannot receive incremental stream: destination {z.dst}/t contains partially-complete "
-        'state from "zfs receive -s".\n')
+        1,
+        f"cannot receive incremental stream: destination {z.dst}/t contains partially-complete "
+        'state from "zfs receive -s".\n',
+    )
     z.ok("receive", "-A", f"{z.dst}/t")
     assert z.token(f"{z.dst}/t") == "-"
     z.copy(("-I", "@one", f"{z.src}@two"), ("-s", "-u", f"{z.dst}/t"))
@@ -148,11 +150,15 @@ def case_a_full_stream_onto_a_partial_one(z: Zfs) -> None:
     """The dataset stands in its way, with ``-F`` the state does."""
     _cut_full(z)
     said = z.pipe((f"{z.src}@one",), ("-s", "-u", f"{z.dst}/t"))
-    assert said.err == (f"cannot receive new filesystem stream: destination '{z.dst}/t' exists\n"
-                        "must specify -F to overwrite it\n")
+    assert said.err == (
+        f"cannot receive new filesystem stream: destination '{z.dst}/t' exists\n"
+        "must specify -F to overwrite it\n"
+    )
     said = z.pipe((f"{z.src}@one",), ("-s", "-u", "-F", f"{z.dst}/t"))
-    assert said.err == (f"cannot receive new filesystem stream: destination {z.dst}/t contains "
-                        'partially-complete state from "zfs receive -s".\n')
+    assert said.err == (
+        f"cannot receive new filesystem stream: destination {z.dst}/t contains "
+        'partially-complete state from "zfs receive -s".\n'
+    )
 
 
 def case_abort(z: Zfs) -> None:
@@ -162,8 +168,7 @@ def case_abort(z: Zfs) -> None:
     assert z.names(z.dst) == [""]
     z.copy((f"{z.src}@one",), ("-u", f"{z.dst}/t"))
     said = z.run("receive", "-A", f"{z.dst}/t")
-    assert (said.status, said.err) == (
-        1, f"'{z.dst}/t' does not have any resumable receive state to abort\n")
+    assert (said.status, said.err) == (1, f"'{z.dst}/t' does not have any resumable receive state to abort\n")
     said = z.run("receive", "-A", f"{z.dst}/gone")
     assert (said.status, said.error) == (2, f"cannot open '{z.dst}/gone': dataset does not exist")
 
@@ -188,11 +193,15 @@ def case_a_token_whose_snapshot_is_gone(z: Zfs) -> None:
     z.ok("destroy", f"{z.src}@renamed")
     said = z.run("send", "-nvt", token)
     assert (said.status, said.err) == (
-        255, f"cannot resume send: '{z.src}@one' used in the initial send no longer exists\n")
+        255,
+        f"cannot resume send: '{z.src}@one' used in the initial send no longer exists\n",
+    )
     z.snap("one")
     said = z.run("send", "-nvt", token)
     assert (said.status, said.err) == (
-        255, f"cannot resume send: '{z.src}@one' is no longer the same snapshot used in the initial send\n")
+        255,
+        f"cannot resume send: '{z.src}@one' is no longer the same snapshot used in the initial send\n",
+    )
 
 
 def case_a_token_whose_base_is_gone(z: Zfs) -> None:
@@ -210,7 +219,9 @@ def case_a_token_whose_base_is_gone(z: Zfs) -> None:
     z.ok("destroy", f"{z.src}#m")
     said = z.run("send", "-nvt", token)
     assert (said.status, said.err) == (
-        255, f"cannot resume send: incremental source {guid:#x} no longer exists\n")
+        255,
+        f"cannot resume send: incremental source {guid:#x} no longer exists\n",
+    )
 
 
 def case_a_resumed_stream_without_its_state(z: Zfs) -> None:
@@ -219,10 +230,14 @@ def case_a_resumed_stream_without_its_state(z: Zfs) -> None:
     z.copy(("-t", token), ("-s", "-u", f"{z.dst}/t"))
     said = z.pipe(("-t", token), ("-s", "-u", f"{z.dst}/t"))
     assert (said.status, said.err) == (
-        1, "cannot receive resume stream: kernel modules must be upgraded to receive this stream.\n")
+        1,
+        "cannot receive resume stream: kernel modules must be upgraded to receive this stream.\n",
+    )
     said = z.pipe(("-t", token), ("-s", "-u", f"{z.dst}/gone"))
     assert (said.status, said.err) == (
-        1, f"cannot receive resume stream: destination '{z.dst}/gone' does not exist\n")
+        1,
+        f"cannot receive resume stream: destination '{z.dst}/gone' does not exist\n",
+    )
 
 
 def case_a_tree_cut_in_a_child(z: Zfs) -> None:
@@ -242,8 +257,10 @@ def case_a_tree_cut_in_a_child(z: Zfs) -> None:
     assert z.where("x:y", f"{z.dst}/t{child}") == ("v", "v", "received")
     assert z.where("readonly", f"{z.dst}/t{child}") == ("on", "-", "inherited from DST/t")
     said = z.pipe(("-w", "-R", f"{z.src}@one"), ("-s", "-u", f"{z.dst}/t"))
-    assert said.err == (f"cannot receive new filesystem stream: destination '{z.dst}/t' exists\n"
-                        "must specify -F to overwrite it\n")
+    assert said.err == (
+        f"cannot receive new filesystem stream: destination '{z.dst}/t' exists\n"
+        "must specify -F to overwrite it\n"
+    )
     z.copy(("-t", z.token(f"{z.dst}/t{child}")), ("-s", "-u", f"{z.dst}/t{child}"))
     assert z.where("x:y", f"{z.dst}/t{child}") == ("v", "v", "received")
     other = "/b" if child == "/a" else "/a"

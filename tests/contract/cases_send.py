@@ -22,9 +22,12 @@ def case_send_dry_run_of_a_tree(z: Zfs) -> None:
     z.snap("three")
     rows = [row.split("\t") for row in z.lines("send", "-nvP", "-Rw", "-I", "one", f"{z.src}@three")]
     assert [row[:3] for row in rows[:2]] == [
-        ["incremental", "one", f"{z.src}@two"], ["incremental", "two", f"{z.src}@three"]]
+        ["incremental", "one", f"{z.src}@two"],
+        ["incremental", "two", f"{z.src}@three"],
+    ]
     assert sorted(row[2] for row in rows[2:-1]) == sorted(
-        f"{z.src}/{child}@{snap}" for child in "ab" for snap in ("two", "three"))
+        f"{z.src}/{child}@{snap}" for child in "ab" for snap in ("two", "three")
+    )
     assert rows[-1][0] == "size"
     assert int(rows[-1][1]) == sum(int(row[3]) for row in rows[:-1])
     assert rows[2][3] == str(HEADER_ONLY)
@@ -39,10 +42,11 @@ def case_send_dry_run_of_one(z: Zfs) -> None:
     assert (kind, name) == ("full", f"{z.src}@one")
     assert 200_000 < int(size) < 400_000
     assert z.ok("send", "-nvP", "-i", "@one", f"{z.src}@two") == (
-        f"incremental\t{z.src}@one\t{z.src}@two\t624\nsize\t624\n")
+        f"incremental\t{z.src}@one\t{z.src}@two\t624\nsize\t624\n"
+    )
     assert z.ok("send", "-nv", "-i", "@one", f"{z.src}@two") == (
-        f"send from {z.src}@one to {z.src}@two estimated size is 624B\n"
-        "total estimated size is 624\n")
+        f"send from {z.src}@one to {z.src}@two estimated size is 624B\ntotal estimated size is 624\n"
+    )
 
 
 def case_send_says_it_on_stderr_when_it_sends(z: Zfs) -> None:
@@ -72,9 +76,15 @@ def case_send_from_a_bookmark_that_is_not_there(z: Zfs) -> None:
     """A message of its own; ``-I`` takes no bookmark at all."""
     z.snap("s")
     assert _refused(z, "-i", "#gone", f"{z.src}@s") == (
-        1, f"warning: cannot send '{z.src}@s': incremental source ({z.src}#gone) does not exist\n", 0)
+        1,
+        f"warning: cannot send '{z.src}@s': incremental source ({z.src}#gone) does not exist\n",
+        0,
+    )
     assert _refused(z, "-I", "#gone", f"{z.src}@s") == (
-        1, "Error: multiple snapshots cannot be sent from a bookmark.\n", 0)
+        1,
+        "Error: multiple snapshots cannot be sent from a bookmark.\n",
+        0,
+    )
 
 
 def case_send_from_a_later_snapshot(z: Zfs) -> None:
@@ -82,13 +92,20 @@ def case_send_from_a_later_snapshot(z: Zfs) -> None:
     z.snap("one")
     z.snap("two")
     assert _refused(z, "-i", "@two", f"{z.src}@one") == (
-        1, f"warning: cannot send '{z.src}@one': not an earlier snapshot from the same fs\n", 0)
+        1,
+        f"warning: cannot send '{z.src}@one': not an earlier snapshot from the same fs\n",
+        0,
+    )
     assert _refused(z, "-I", "@two", f"{z.src}@one") == (
-        1, f"WARNING: could not send {z.src}@one:\n"
-        f"incremental source ({z.src}@two) does not exist\n", HEADER_ONLY)
+        1,
+        f"WARNING: could not send {z.src}@one:\nincremental source ({z.src}@two) does not exist\n",
+        HEADER_ONLY,
+    )
     assert _refused(z, "-I", "@one", f"{z.src}@one") == (
-        1, f"WARNING: could not send {z.src}@one:\n"
-        f"incremental source ({z.src}@one) is not earlier than it\n", HEADER_ONLY)
+        1,
+        f"WARNING: could not send {z.src}@one:\nincremental source ({z.src}@one) is not earlier than it\n",
+        HEADER_ONLY,
+    )
 
 
 def case_send_a_tree_where_a_child_lacks_the_target(z: Zfs) -> None:
@@ -98,12 +115,16 @@ def case_send_a_tree_where_a_child_lacks_the_target(z: Zfs) -> None:
     z.snap("two")
     z.ok("destroy", f"{z.src}/a@two")
     assert _refused(z, "-R", "-I", "@one", f"{z.src}@two") == (
-        1, f"cannot send {z.src}@two recursively: snapshot {z.src}/a@two does not exist\n"
-        f"warning: cannot send '{z.src}@two': backup failed\n", 0)
+        1,
+        f"cannot send {z.src}@two recursively: snapshot {z.src}/a@two does not exist\n"
+        f"warning: cannot send '{z.src}@two': backup failed\n",
+        0,
+    )
     piped = z.join([("-R", "-s", "-I", "@one", f"{z.src}@two")], [("-n", f"{z.dst}/nothing")])
     assert piped.sends[0].status == 0
-    assert piped.sends[0].err == (f"WARNING: skipping dataset {z.src}/a and its children: "
-                                  "snapshot two does not exist\n")
+    assert piped.sends[0].err == (
+        f"WARNING: skipping dataset {z.src}/a and its children: snapshot two does not exist\n"
+    )
 
 
 def case_send_a_tree_with_a_younger_child(z: Zfs) -> None:
@@ -122,7 +143,9 @@ def case_send_a_child_without_the_base(z: Zfs) -> None:
     z.ok("destroy", f"{z.src}/a@one")
     rows = [row.split("\t") for row in z.lines("send", "-nvP", "-R", "-I", "@one", f"{z.src}@two")]
     assert [row[:-1] for row in rows[:-1]] == [
-        ["incremental", "one", f"{z.src}@two"], ["full", f"{z.src}/a@two"]]
+        ["incremental", "one", f"{z.src}@two"],
+        ["full", f"{z.src}/a@two"],
+    ]
 
 
 def case_send_intermediates(z: Zfs) -> None:
@@ -153,7 +176,10 @@ def case_send_options_that_are_refused(z: Zfs) -> None:
 def case_send_a_filesystem_that_is_mounted(z: Zfs) -> None:
     """Only snapshots of it can be sent."""
     assert _refused(z, z.src) == (
-        1, f"warning: cannot send '{z.src}': target is busy; if a filesystem, it must not be mounted\n", 0)
+        1,
+        f"warning: cannot send '{z.src}': target is busy; if a filesystem, it must not be mounted\n",
+        0,
+    )
 
 
 def case_send_from_a_name_without_a_mark(z: Zfs) -> None:
@@ -164,7 +190,8 @@ def case_send_from_a_name_without_a_mark(z: Zfs) -> None:
     assert piped.sends[0].status == 0
     assert piped.sends[0].err == (
         "Warning: incremental source didn't specify type, assuming snapshot. "
-        "Use '@' or '#' prefix to avoid ambiguity.\n")
+        "Use '@' or '#' prefix to avoid ambiguity.\n"
+    )
 
 
 def case_send_a_clone_within_a_tree(z: Zfs) -> None:

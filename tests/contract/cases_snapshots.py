@@ -19,8 +19,7 @@ def case_snapshot_of_a_name_that_exists(z: Zfs) -> None:
     ]
     assert f"{z.src}@s" not in z.names(z.src)
     said = z.run("snapshot", f"{z.src}/a@s")
-    assert (said.status, said.err) == (
-        1, f"cannot create snapshot '{z.src}/a@s': dataset already exists\n")
+    assert (said.status, said.err) == (1, f"cannot create snapshot '{z.src}/a@s': dataset already exists\n")
 
 
 def case_several_snapshots_in_one_transaction(z: Zfs) -> None:
@@ -30,8 +29,9 @@ def case_several_snapshots_in_one_transaction(z: Zfs) -> None:
     assert z.value("createtxg", f"{z.src}/a@one") == z.value("createtxg", f"{z.src}/b@one")
     said = z.run("snapshot", f"{z.src}/a@two", f"{z.src}/b@one")
     assert said.status == 1
-    assert said.err == (f"cannot create snapshot '{z.src}/b@one': dataset already exists\n"
-                        "no snapshots were created\n")
+    assert said.err == (
+        f"cannot create snapshot '{z.src}/b@one': dataset already exists\nno snapshots were created\n"
+    )
     assert z.names(z.src, "snapshot") == ["/a@one", "/b@one"]
 
 
@@ -39,8 +39,9 @@ def case_two_snapshots_of_one_dataset(z: Zfs) -> None:
     """Not in one command."""
     said = z.run("snapshot", f"{z.src}@a", f"{z.src}@b")
     assert said.status == 1
-    assert said.err == ("cannot create snapshots : multiple snapshots of same fs not allowed\n"
-                        "no snapshots were created\n")
+    assert said.err == (
+        "cannot create snapshots : multiple snapshots of same fs not allowed\nno snapshots were created\n"
+    )
 
 
 def case_snapshot_of_a_missing_dataset(z: Zfs) -> None:
@@ -54,10 +55,14 @@ def case_snapshot_names_that_are_refused(z: Zfs) -> None:
     """A percent sign may not be made, nor anything else that a name may not hold."""
     said = z.run("snapshot", f"{z.src}@a%b")
     assert (said.status, said.err) == (
-        1, f"cannot create snapshot '{z.src}@a%b': invalid character % in name\n")
+        1,
+        f"cannot create snapshot '{z.src}@a%b': invalid character % in name\n",
+    )
     said = z.run("snapshot", f"{z.src}@a$b")
     assert (said.status, said.err) == (
-        1, f"cannot create snapshot '{z.src}@a$b': invalid character '$' in name\n")
+        1,
+        f"cannot create snapshot '{z.src}@a$b': invalid character '$' in name\n",
+    )
 
 
 def case_snapshot_with_a_property(z: Zfs) -> None:
@@ -78,7 +83,8 @@ def case_rename_a_snapshot_in_the_whole_tree(z: Zfs) -> None:
     z.ok("rename", "-r", f"{z.src}@quarantine-s", f"{z.src}@t")
     assert z.names(z.src, "snapshot") == ["@t", "/a@t"]
     assert [row.split("\t")[:2] for row in z.lines("holds", "-H", f"{z.src}/a@t")] == [
-        [f"{z.src}/a@t", "keep"]]
+        [f"{z.src}/a@t", "keep"]
+    ]
     z.ok("release", "keep", f"{z.src}/a@t")
 
 
@@ -89,8 +95,9 @@ def case_rename_onto_a_snapshot_that_exists(z: Zfs) -> None:
     z.ok("snapshot", f"{z.src}/a@t")
     said = z.run("rename", "-r", f"{z.src}@s", "@t")
     assert said.status == 1
-    assert said.err == (f"cannot rename '{z.src}@s': a child dataset already has a snapshot "
-                        "with the new name\n")
+    assert said.err == (
+        f"cannot rename '{z.src}@s': a child dataset already has a snapshot with the new name\n"
+    )
     assert z.names(z.src, "snapshot") == ["@s", "/a@s", "/a@t"]
     said = z.run("rename", f"{z.src}/a@s", "t")
     assert (said.status, said.err) == (1, f"cannot rename '{z.src}/a@s': dataset already exists\n")
@@ -113,8 +120,11 @@ def case_rename_is_refused(z: Zfs) -> None:
         (f"{z.src}/b", f"cannot rename '{z.src}/a': dataset already exists\n"),
         (f"{z.src}/no/b", f"cannot create '{z.src}/no/b': parent does not exist\n"),
         (f"{z.dst}/b", f"cannot rename to '{z.dst}/b': datasets must be within same pool\n"),
-        (f"{z.src}/a/c", f"cannot rename to '{z.src}/a/c': New dataset name cannot be a descendant of "
-                         "current dataset name\n"),
+        (
+            f"{z.src}/a/c",
+            f"cannot rename to '{z.src}/a/c': New dataset name cannot be a descendant of "
+            "current dataset name\n",
+        ),
     ):
         answer = z.run("rename", f"{z.src}/a", new)
         assert (answer.status, answer.err) == (1, said)
@@ -132,7 +142,9 @@ def case_bookmarks(z: Zfs) -> None:
     z.ok("bookmark", f"{z.src}#m", f"{z.src}#copy")
     z.ok("destroy", f"{z.src}@s")
     assert z.lines("list", "-H", "-t", "bookmark", "-o", "name,guid", z.src) == [
-        f"{z.src}#copy\t{guid}", f"{z.src}#m\t{guid}"]
+        f"{z.src}#copy\t{guid}",
+        f"{z.src}#m\t{guid}",
+    ]
     z.ok("destroy", f"{z.src}#copy")
     said = z.run("destroy", f"{z.src}#copy")
     assert (said.status, said.err) == (1, f"bookmark '{z.src}#copy' does not exist.\n")
@@ -154,7 +166,8 @@ def case_rollback(z: Zfs) -> None:
     assert said.err == (
         f"cannot rollback to '{z.src}@one': more recent snapshots or bookmarks exist\n"
         "use '-r' to force deletion of the following snapshots and bookmarks:\n"
-        f"{z.src}@two\n{z.src}@three\n")
+        f"{z.src}@two\n{z.src}@three\n"
+    )
     z.ok("rollback", f"{z.src}@three")
     z.ok("rollback", "-r", f"{z.src}@one")
     assert z.names(z.src) == ["", "@one"]

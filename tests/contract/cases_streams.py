@@ -45,7 +45,8 @@ def case_joined_streams(z: Zfs) -> None:
     z.snap("three")
     piped = z.join(
         [("-I", "@one", f"{z.src}/a@three"), ("-w", "-I", "@one", f"{z.src}/b@three")],
-        [("-s", "-u", f"{z.dst}/a"), ("-s", "-u", f"{z.dst}/b")])
+        [("-s", "-u", f"{z.dst}/a"), ("-s", "-u", f"{z.dst}/b")],
+    )
     assert [said.status for said in piped.sends] == [0, 0]
     assert piped.receive == type(piped.receive)(0, "", "")
     assert z.guids(f"{z.dst}/a") == z.guids(f"{z.src}/a")
@@ -57,8 +58,7 @@ def case_joined_streams_that_end_early(z: Zfs) -> None:
     z.tree("a", "b")
     z.snap("one")
     piped = z.join([(f"{z.src}/a@one",)], [("-s", "-u", f"{z.dst}/a"), ("-s", "-u", f"{z.dst}/b")])
-    assert (piped.receive.status, piped.receive.err) == (
-        1, "cannot receive: failed to read from stream\n")
+    assert (piped.receive.status, piped.receive.err) == (1, "cannot receive: failed to read from stream\n")
     assert z.guids(z.dst) == {"/a@one": z.value("guid", f"{z.src}/a@one")}
 
 
@@ -67,8 +67,9 @@ def case_joined_streams_where_the_first_fails(z: Zfs) -> None:
     z.tree("a", "b")
     z.snap("one")
     z.ok("create", f"{z.dst}/a")
-    piped = z.join([(f"{z.src}/a@one",), (f"{z.src}/b@one",)],
-                   [("-s", "-u", f"{z.dst}/a"), ("-s", "-u", f"{z.dst}/b")])
+    piped = z.join(
+        [(f"{z.src}/a@one",), (f"{z.src}/b@one",)], [("-s", "-u", f"{z.dst}/a"), ("-s", "-u", f"{z.dst}/b")]
+    )
     assert piped.receive.status == 1
     assert z.names(z.dst) == ["", "/a"]
 
@@ -108,12 +109,15 @@ def case_a_receive_that_meets_the_next_stream(z: Zfs) -> None:
         z.snap(name)
     z.copy(("-R", f"{z.src}/a@two"), ("-u", f"{z.dst}/a"))
     z.copy(("-R", f"{z.src}/b@two"), ("-u", f"{z.dst}/b"))
-    piped = z.join([("-I", "@one", f"{z.src}/a@two"), ("-I", "@two", f"{z.src}/b@three")],
-                   [("-s", "-u", f"{z.dst}/a"), ("-s", "-u", f"{z.dst}/b")])
+    piped = z.join(
+        [("-I", "@one", f"{z.src}/a@two"), ("-I", "@two", f"{z.src}/b@three")],
+        [("-s", "-u", f"{z.dst}/a"), ("-s", "-u", f"{z.dst}/b")],
+    )
     assert piped.receive.status == 1
     assert piped.receive.err == (
         f"cannot receive incremental stream: most recent snapshot of {z.dst}/a does not\n"
-        "match incremental source\n")
+        "match incremental source\n"
+    )
     assert set(z.guids(z.dst)) == {"/a@one", "/a@two", "/b@one", "/b@two"}
 
 

@@ -71,8 +71,10 @@ def case_a_child_without_the_base(z: Zfs) -> None:
     z.snap("two")
     said = z.pipe(("-R", "-I", "@one", f"{z.src}@two"), ("-s", "-u", f"{z.dst}/t"))
     assert (said.status, said.err) == (
-        1, f"cannot receive new filesystem stream: destination '{z.dst}/t/a' exists\n"
-        "must specify -F to overwrite it\n")
+        1,
+        f"cannot receive new filesystem stream: destination '{z.dst}/t/a' exists\n"
+        "must specify -F to overwrite it\n",
+    )
     assert z.names(f"{z.dst}/t") == ["", "@one", "@two", "/a", "/a@one"]
 
 
@@ -93,8 +95,10 @@ def case_a_child_that_lags_behind(z: Zfs) -> None:
     z.snap("three")
     said = z.pipe(("-R", "-I", "@two", f"{z.src}@three"), ("-s", "-u", f"{z.dst}/t"))
     assert (said.status, said.err) == (
-        1, f"cannot receive incremental stream: most recent snapshot of {z.dst}/t/a does not\n"
-        "match incremental source\n")
+        1,
+        f"cannot receive incremental stream: most recent snapshot of {z.dst}/t/a does not\n"
+        "match incremental source\n",
+    )
     z.copy(("-I", "@one", f"{z.src}/a@three"), ("-s", "-u", f"{z.dst}/t/a"))
     assert z.guids(f"{z.dst}/t") == z.guids(z.src)
 
@@ -106,7 +110,9 @@ def case_a_child_that_the_receiver_lost(z: Zfs) -> None:
     z.snap("two")
     said = z.pipe(("-R", "-I", "@one", f"{z.src}@two"), ("-s", "-u", f"{z.dst}/t"))
     assert (said.status, said.err) == (
-        1, f"cannot receive incremental stream: destination '{z.dst}/t/a' does not exist\n")
+        1,
+        f"cannot receive incremental stream: destination '{z.dst}/t/a' does not exist\n",
+    )
     z.copy(("-p", f"{z.src}/a@one"), ("-s", "-u", f"{z.dst}/t/a"))
     z.copy(("-I", "@one", f"{z.src}/a@two"), ("-s", "-u", f"{z.dst}/t/a"))
     assert z.guids(f"{z.dst}/t") == z.guids(z.src)
@@ -129,5 +135,4 @@ def case_without_f_the_receivers_own_stay(z: Zfs) -> None:
     z.ok("snapshot", f"{z.dst}/t/a@foreign")
     z.ok("create", f"{z.dst}/t/extra")
     assert _next(z, "one", "two") == 0
-    assert z.names(f"{z.dst}/t") == [
-        "", "@one", "@two", "/a", "/a@one", "/a@foreign", "/a@two", "/extra"]
+    assert z.names(f"{z.dst}/t") == ["", "@one", "@two", "/a", "/a@one", "/a@foreign", "/a@two", "/extra"]

@@ -9,9 +9,22 @@ from tests.guest.conftest import guest
 
 pytest.register_assert_rewrite(
     "tests.contract.zfs",
-    *(f"tests.contract.cases_{name}" for name in (
-        "crypt", "destroy", "holds", "list", "props", "receive", "resume", "send", "snapshots",
-        "streams", "trees")),
+    *(
+        f"tests.contract.cases_{name}"
+        for name in (
+            "crypt",
+            "destroy",
+            "holds",
+            "list",
+            "props",
+            "receive",
+            "resume",
+            "send",
+            "snapshots",
+            "streams",
+            "trees",
+        )
+    ),
 )
 
 __all__ = ["guest"]

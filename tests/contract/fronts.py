@@ -141,8 +141,10 @@ def join_script(sends: Sequence[Args], receives: Sequence[Args], cut: float, fol
     work = f"{folder}/join"
     lines = ["set +e", f"rm -rf {work} && mkdir {work} && cd {work}", ": > all"]
     for send in sends:
-        lines += [shlex.join(["zfs", "send", *send]) + " >> all 2> err; echo $? > status",
-                  "cat status; printf '\\036'; cat err; printf '\\036'"]
+        lines += [
+            shlex.join(["zfs", "send", *send]) + " >> all 2> err; echo $? > status",
+            "cat status; printf '\\036'; cat err; printf '\\036'",
+        ]
     chain = " && ".join(shlex.join(["zfs", "receive", *receive]) for receive in receives)
     lines += [
         "size=$(wc -c < all)",

@@ -23,8 +23,9 @@ def test_exclude() -> None:
     host = _host(2, 2, 0)
     assert pipe(host, ["-R", "-X", "tank/src/a", "tank/src@one"], host, ["-u", "tank/copy"]).ok
     assert host.zfs("list", "-H", "-r", "-o", "name", "tank/copy").split() == ["tank/copy", "tank/copy/b"]
-    assert pipe(host, ["-R", "--exclude", "tank/src/b,tank/src/a/deep", "tank/src@one"], host,
-                ["-u", "tank/other"]).ok
+    assert pipe(
+        host, ["-R", "--exclude", "tank/src/b,tank/src/a/deep", "tank/src@one"], host, ["-u", "tank/other"]
+    ).ok
     assert host.zfs("list", "-H", "-r", "-o", "name", "tank/other").split() == ["tank/other", "tank/other/a"]
 
 

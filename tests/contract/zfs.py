@@ -91,7 +91,9 @@ class Zfs(ABC):
     def names(self, root: str, *types: str) -> list[str]:
         """Everything below a dataset, without the root's own name in front, in the order of ``list``."""
         wanted = ",".join(types) or "filesystem,volume,snapshot"
-        return [name[len(root):] for name in self.lines("list", "-H", "-r", "-o", "name", "-t", wanted, root)]
+        return [
+            name[len(root) :] for name in self.lines("list", "-H", "-r", "-o", "name", "-t", wanted, root)
+        ]
 
     def value(self, prop: str, name: str) -> str:
         """The value of a property, numbers as they are."""
@@ -99,9 +101,9 @@ class Zfs(ABC):
 
     def where(self, prop: str, name: str) -> tuple[str, str, str]:
         """Value, received value and source of a property, as ``zfs get`` shows them."""
-        value, received, source = self.ok(
-            "get", "-Hp", "-o", "value,received,source", prop, name
-        ).rstrip("\n").split("\t")
+        value, received, source = (
+            self.ok("get", "-Hp", "-o", "value,received,source", prop, name).rstrip("\n").split("\t")
+        )
         return value, received, source.replace(self.dst, "DST").replace(self.src, "SRC")
 
     def token(self, name: str) -> str:
@@ -111,7 +113,7 @@ class Zfs(ABC):
     def guids(self, root: str) -> dict[str, str]:
         """GUIDs of the snapshots below a dataset, by name without the root's own name."""
         rows = self.lines("list", "-Hp", "-r", "-t", "snapshot", "-o", "name,guid", root)
-        return {name[len(root):]: guid for name, guid in (row.split("\t") for row in rows)}
+        return {name[len(root) :]: guid for name, guid in (row.split("\t") for row in rows)}
 
     def tree(self, *children: str, size: int = 0) -> None:
         """Make children of the source (relative names), each with a file where ``size`` is not 0."""

@@ -146,8 +146,11 @@ def inherit_command(world: World, argv: Sequence[str], out: Say, err: Say) -> in
     if name not in NATIVE and not is_user(name):
         raise UsageError("inherit", f"invalid property '{options.operands[0]}'")
     if name in NATIVE and NATIVE[name].nature is not Nature.INHERIT and not revert:
-        how = (f"use 'zfs set {name}=none' to clear\nuse 'zfs inherit -S {name}' to revert to received value"
-               if name.endswith(("quota", "reservation")) else "")
+        how = (
+            f"use 'zfs set {name}=none' to clear\nuse 'zfs inherit -S {name}' to revert to received value"
+            if name.endswith(("quota", "reservation"))
+            else ""
+        )
         raise RefusedError(f"'{name}' property cannot be inherited\n{how}")
     status = 0
     for operand in options.operands[1:]:

@@ -127,9 +127,7 @@ def add_bookmark(world: World, name: str, source: Snapshot | Bookmark) -> None:
     if dataset.bookmark(short) is not None:
         raise RefusedError(f"cannot create bookmark '{name}': bookmark exists")
     world.next_txg()
-    dataset.bookmarks.append(
-        Bookmark(short, source.guid, source.createtxg, source.creation, source.files)
-    )
+    dataset.bookmarks.append(Bookmark(short, source.guid, source.createtxg, source.creation, source.files))
 
 
 def rename_snapshots(world: World, datasets: Sequence[Dataset], old: str, new: str) -> None:
@@ -173,13 +171,13 @@ def rename_dataset(world: World, old: str, new: str) -> None:
     world.next_txg()
     for name in [name for name in world.datasets if name == old or name.startswith(old + "/")]:
         dataset = world.datasets.pop(name)
-        dataset.name = new + name[len(old):]
+        dataset.name = new + name[len(old) :]
         world.datasets[dataset.name] = dataset
     for dataset in world.datasets.values():
         if dataset.origin is not None and (dataset.origin + "/").startswith((old + "/", old + "@")):
-            dataset.origin = new + dataset.origin[len(old):]
+            dataset.origin = new + dataset.origin[len(old) :]
         if dataset.encryption_root is not None and (dataset.encryption_root + "/").startswith(old + "/"):
-            dataset.encryption_root = new + dataset.encryption_root[len(old):]
+            dataset.encryption_root = new + dataset.encryption_root[len(old) :]
 
 
 def roll_back(world: World, dataset: Dataset, snap: Snapshot) -> None:

@@ -66,15 +66,16 @@ def main(name: str, argv: Sequence[str]) -> int:
     if name == "fake-write":
         return _write(store, argv)
     if argv[:1] == ["send"] and os.isatty(1) and "-n" not in argv:
-        sys.stderr.write("Error: Stream can not be written to a terminal.\n"
-                         "You must redirect standard output.\n")
+        sys.stderr.write(
+            "Error: Stream can not be written to a terminal.\nYou must redirect standard output.\n"
+        )
         return 1
     pause = float((directory / "slow").read_text()) if (directory / "slow").exists() else 0.0
 
     def send_out(data: bytes) -> None:
         view = memoryview(data)
         while view:
-            view = view[os.write(1, view):]
+            view = view[os.write(1, view) :]
         if pause:
             time.sleep(pause)
 

@@ -20,11 +20,37 @@ from tests.fake.stream import Reader
 
 Say = Callable[[str], None]
 Command = Callable[[World, Sequence[str], Say, Say], int]
-_SEND_LONG = ["replicate", "skip-missing", "props", "parsable", "verbose", "dryrun", "large-block",
-              "embed", "resume=", "compressed", "raw", "backup", "holds"]
-_SEND_SHORT = {"replicate": "R", "skip-missing": "s", "props": "p", "parsable": "P", "verbose": "v",
-               "dryrun": "n", "large-block": "L", "embed": "e", "resume": "t", "compressed": "c",
-               "raw": "w", "backup": "b", "holds": "h", "exclude": "X"}
+_SEND_LONG = [
+    "replicate",
+    "skip-missing",
+    "props",
+    "parsable",
+    "verbose",
+    "dryrun",
+    "large-block",
+    "embed",
+    "resume=",
+    "compressed",
+    "raw",
+    "backup",
+    "holds",
+]
+_SEND_SHORT = {
+    "replicate": "R",
+    "skip-missing": "s",
+    "props": "p",
+    "parsable": "P",
+    "verbose": "v",
+    "dryrun": "n",
+    "large-block": "L",
+    "embed": "e",
+    "resume": "t",
+    "compressed": "c",
+    "raw": "w",
+    "backup": "b",
+    "holds": "h",
+    "exclude": "X",
+}
 
 
 @dataclass(slots=True)
@@ -77,10 +103,18 @@ def _send(store: Store, argv: Sequence[str], streams: Streams) -> int:
 def _plan(world: World, options: Options) -> sending.Plan:
     raw = options.has("w")
     flags = sending.SendFlags(
-        replicate=options.has("R"), props=options.has("p"), backup=options.has("b"), holds=options.has("h"),
-        raw=raw, large=raw or options.has("L"), embed=raw or options.has("e"),
-        compress=raw or options.has("c"), dryrun=options.has("n"),
-        verbose=options.has("v"), parsable=options.has("P"), skip_missing=options.has("s"),
+        replicate=options.has("R"),
+        props=options.has("p"),
+        backup=options.has("b"),
+        holds=options.has("h"),
+        raw=raw,
+        large=raw or options.has("L"),
+        embed=raw or options.has("e"),
+        compress=raw or options.has("c"),
+        dryrun=options.has("n"),
+        verbose=options.has("v"),
+        parsable=options.has("P"),
+        skip_missing=options.has("s"),
         exclude=tuple(name for value in options.values("X") for name in value.split(",")),
     )
     bases = options.values("i") + options.values("I")
@@ -102,8 +136,10 @@ def _plan(world: World, options: Options) -> sending.Plan:
         return sending.plan_many(world, name, base, options.has("I"), flags)
     warning = ""
     if base is not None and "#" not in base and "@" not in base:
-        warning = ("Warning: incremental source didn't specify type, assuming snapshot. "
-                   "Use '@' or '#' prefix to avoid ambiguity.\n")
+        warning = (
+            "Warning: incremental source didn't specify type, assuming snapshot. "
+            "Use '@' or '#' prefix to avoid ambiguity.\n"
+        )
         base = "@" + base
     if base is not None and base[0] in "#@":
         base = name.partition("@")[0] + base
@@ -132,8 +168,15 @@ def _receive(store: Store, argv: Sequence[str], streams: Streams) -> int:
             raise UsageError("receive", f"property '{name}' specified multiple times")
     origin = values.pop("origin", "")
     flags = ReceiveFlags(
-        target, options.has("s"), options.has("F"), options.has("n"), options.has("v"), options.has("u"),
-        options.has("d") or options.has("e"), options.has("e"), options.has("h"),
+        target,
+        options.has("s"),
+        options.has("F"),
+        options.has("n"),
+        options.has("v"),
+        options.has("u"),
+        options.has("d") or options.has("e"),
+        options.has("e"),
+        options.has("h"),
         Override(values, tuple(options.values("x")), origin),
     )
     Receiver(store, streams.stdin, flags, streams.out.append, streams.err.append).run()
@@ -217,7 +260,8 @@ def _hold_release(holding: bool) -> Command:
         for operand in options.operands[1:]:
             try:
                 _hold_one(world, operand, tag, options) if holding else _release_one(
-                    world, operand, tag, options)
+                    world, operand, tag, options
+                )
             except RefusedError as refused:
                 err(refused.text)
                 status = 1
@@ -319,8 +363,11 @@ def _rollback(world: World, argv: Sequence[str], out: Say, err: Say) -> int:
         )
     faults = destroys.remove_snapshots(world, newer)
     if faults:
-        raise RefusedError("".join(fault.replace("destroy snapshot ", "destroy '").replace(": ", "': ", 1)
-                              for fault in faults))
+        raise RefusedError(
+            "".join(
+                fault.replace("destroy snapshot ", "destroy '").replace(": ", "': ", 1) for fault in faults
+            )
+        )
     dataset.bookmarks = [mark for mark in dataset.bookmarks if mark not in marks]
     changes.roll_back(world, dataset, leaf)
     return 0
@@ -371,10 +418,26 @@ def _nothing(world: World, argv: Sequence[str], out: Say, err: Say) -> int:
 
 
 _COMMANDS: dict[str, Command] = {
-    "list": show.list_command, "get": show.get_command, "holds": show.holds_command,
-    "set": alter.set_command, "inherit": alter.inherit_command, "create": alter.create_command,
-    "snapshot": _snapshot, "snap": _snapshot, "destroy": _destroy, "hold": _hold_release(True),
-    "release": _hold_release(False), "rename": _rename, "bookmark": _bookmark, "rollback": _rollback,
-    "clone": _clone, "promote": _promote, "mount": _mount(True), "unmount": _mount(False),
-    "umount": _mount(False), "version": _version, "allow": _nothing, "unallow": _nothing,
+    "list": show.list_command,
+    "get": show.get_command,
+    "holds": show.holds_command,
+    "set": alter.set_command,
+    "inherit": alter.inherit_command,
+    "create": alter.create_command,
+    "snapshot": _snapshot,
+    "snap": _snapshot,
+    "destroy": _destroy,
+    "hold": _hold_release(True),
+    "release": _hold_release(False),
+    "rename": _rename,
+    "bookmark": _bookmark,
+    "rollback": _rollback,
+    "clone": _clone,
+    "promote": _promote,
+    "mount": _mount(True),
+    "unmount": _mount(False),
+    "umount": _mount(False),
+    "version": _version,
+    "allow": _nothing,
+    "unallow": _nothing,
 }

@@ -279,8 +279,10 @@ class FakeLink:
         received = self._receive(sender, moved, [tuple(one) for one in receives])
         moved.bytes_moved = sender.moved
         started = sender.settle()
-        named = tuple(Finished(tuple(argv), one.status, one.stdout, one.stderr)
-                      for argv, one in zip(sends, started, strict=False))
+        named = tuple(
+            Finished(tuple(argv), one.status, one.stdout, one.stderr)
+            for argv, one in zip(sends, started, strict=False)
+        )
         if death is not None:
             raise death
         self.source.faults.hook("after", whole)
@@ -299,9 +301,7 @@ class FakeLink:
                 break
         return sum(len(chunk) for chunk in chunks)
 
-    def _receive(
-        self, sender: _Sender, moved: Moved, receives: list[tuple[str, ...]]
-    ) -> Finished:
+    def _receive(self, sender: _Sender, moved: Moved, receives: list[tuple[str, ...]]) -> Finished:
         if self.receiver.faults.unreachable:
             text = f"ssh: connect to host {self.receiver.label}: Connection refused\n"
             return Finished(receives[0] if receives else (), 255, "", text)

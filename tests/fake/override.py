@@ -57,9 +57,7 @@ def _inheritable(name: str) -> bool:
     return is_user(name) or NATIVE[name].nature is Nature.INHERIT
 
 
-def apply_props(
-    dataset: Dataset, sent: dict[str, str] | None, override: Override, top: bool
-) -> str:
+def apply_props(dataset: Dataset, sent: dict[str, str] | None, override: Override, top: bool) -> str:
     """Set the properties of a dataset that is being received; answers warnings for stderr.
 
     ``sent`` is ``None`` for a stream without properties: then what was received before stays.

@@ -240,8 +240,14 @@ class Receiver:
         if name == self.flags.target and not self.flags.prefix:
             return False
         parent = next(
-            (ds for ds in world.datasets.values() if ds.by_guid(sent.parent_from) and name != ds.name
-             and (ds.name + "/").startswith(self.flags.target + "/")), None
+            (
+                ds
+                for ds in world.datasets.values()
+                if ds.by_guid(sent.parent_from)
+                and name != ds.name
+                and (ds.name + "/").startswith(self.flags.target + "/")
+            ),
+            None,
         )
         if parent is None:
             return False
@@ -258,9 +264,13 @@ class Receiver:
         with self.store.world() as world:
             for entry in package.entries:
                 found = next(
-                    (ds for ds in world.datasets.values()
-                     if any(ds.by_guid(guid) for guid in entry.snaps.values())
-                     and (ds.name + "/").startswith(self.top + "/")), None
+                    (
+                        ds
+                        for ds in world.datasets.values()
+                        if any(ds.by_guid(guid) for guid in entry.snaps.values())
+                        and (ds.name + "/").startswith(self.top + "/")
+                    ),
+                    None,
                 )
                 if found is None or not found.encrypted or entry.encroot or found.name == self.top:
                     continue

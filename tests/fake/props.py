@@ -46,9 +46,11 @@ def _words(text: str) -> frozenset[str]:
 
 _ON_OFF = _words("on off")
 _SIZES = "quota refquota"
-_COMPRESSION = _words("on off lzjb gzip zle lz4 zstd zstd-fast") | {f"gzip-{n}" for n in range(1, 10)} | {
-    f"zstd-{n}" for n in range(1, 20)
-}
+_COMPRESSION = (
+    _words("on off lzjb gzip zle lz4 zstd zstd-fast")
+    | {f"gzip-{n}" for n in range(1, 10)}
+    | {f"zstd-{n}" for n in range(1, 20)}
+)
 _CHECKSUM = _words("on off fletcher2 fletcher4 sha256 sha512 skein edonr")
 
 
@@ -119,14 +121,28 @@ READONLY = _words(
     "logicalused logicalreferenced receive_resume_token objsetid refcompressratio keystatus "
     "encryptionroot snapshot_count filesystem_count redact_snaps name"
 )
-ALIASES = {"refer": "referenced", "avail": "available", "rdonly": "readonly", "compress": "compression",
-           "ratio": "compressratio", "recsize": "recordsize", "refreserv": "refreservation",
-           "reserv": "reservation", "volblock": "volblocksize", "lused": "logicalused",
-           "lrefer": "logicalreferenced", "usedds": "usedbydataset", "usedsnap": "usedbysnapshots",
-           "usedchild": "usedbychildren", "usedrefreserv": "usedbyrefreservation"}
-SNAPSHOT_NATIVE = _words("acltype devices exec setuid xattr nbmand primarycache secondarycache version "
-                         "utf8only normalization casesensitivity context fscontext defcontext "
-                         "rootcontext mlslabel encryption volsize")
+ALIASES = {
+    "refer": "referenced",
+    "avail": "available",
+    "rdonly": "readonly",
+    "compress": "compression",
+    "ratio": "compressratio",
+    "recsize": "recordsize",
+    "refreserv": "refreservation",
+    "reserv": "reservation",
+    "volblock": "volblocksize",
+    "lused": "logicalused",
+    "lrefer": "logicalreferenced",
+    "usedds": "usedbydataset",
+    "usedsnap": "usedbysnapshots",
+    "usedchild": "usedbychildren",
+    "usedrefreserv": "usedbyrefreservation",
+}
+SNAPSHOT_NATIVE = _words(
+    "acltype devices exec setuid xattr nbmand primarycache secondarycache version "
+    "utf8only normalization casesensitivity context fscontext defcontext "
+    "rootcontext mlslabel encryption volsize"
+)
 """Native properties that snapshots show as well."""
 _USER = re.compile(r"[a-z0-9:_.+-]*:[a-z0-9:_.+-]*\Z")
 

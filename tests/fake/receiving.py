@@ -88,11 +88,11 @@ def destination(nv: Nv, sendfs: str, flags: ReceiveFlags, package: Package) -> s
     """The name that the snapshot gets: the target and what the stream adds to it."""
     toname = str(nv["toname"])
     if flags.tail:
-        chop = toname[sendfs.rindex("/"):] if "/" in sendfs else "/" + toname
+        chop = toname[sendfs.rindex("/") :] if "/" in sendfs else "/" + toname
     elif flags.prefix:
-        chop = toname[toname.index("/"):] if "/" in toname else toname[toname.index("@"):]
+        chop = toname[toname.index("/") :] if "/" in toname else toname[toname.index("@") :]
     elif "@" not in flags.target:
-        chop = toname[len(sendfs):]
+        chop = toname[len(sendfs) :]
     elif package.recursive:
         raise RefusedError("cannot receive: cannot specify snapshot name for multi-snapshot stream")
     else:
@@ -126,8 +126,16 @@ def begin(world: World, nv: Nv, package: Package, flags: ReceiveFlags) -> Incomi
         raise RefusedError(f"{words}: inherited key must be loaded")
     raw = bool(nv.get("raw"))
     flags.override.judge(Kind(str(nv["kind"])), raw, package.recursive, words)
-    incoming = Incoming(nv, name, short, dataset is None, Partial(nv, {}, flags.resumable), words,
-                        world.room(name.split("/", 1)[0]), resuming)
+    incoming = Incoming(
+        nv,
+        name,
+        short,
+        dataset is None,
+        Partial(nv, {}, flags.resumable),
+        words,
+        world.room(name.split("/", 1)[0]),
+        resuming,
+    )
     if flags.dryrun:
         return incoming
     if dataset is not None and resuming:
@@ -147,13 +155,13 @@ def _find_parent(world: World, name: str, nv: Nv, package: Package) -> str:
     guid = next((e.parent_from for e in package.entries if whole(nv, "toguid") in e.snaps.values()), 0)
     for dataset in world.datasets.values():
         if guid and dataset.by_guid(guid) is not None and dataset.pool == name.split("/", 1)[0]:
-            return dataset.name + name[len(parent):]
+            return dataset.name + name[len(parent) :]
     return name
 
 
 def _find_by_base(world: World, name: str, nv: Nv, package: Package, flags: ReceiveFlags) -> str:
     """Where a child has another name here, the dataset that has the base; never for the top."""
-    beneath = str(nv["toname"])[len(package.sendfs):]
+    beneath = str(nv["toname"])[len(package.sendfs) :]
     top = beneath == "" or beneath.startswith("@")
     if world.dataset(name) is not None or (top and not flags.prefix):
         return name
@@ -220,7 +228,7 @@ def _start_existing(
     name, words, nv = dataset.name, incoming.words, incoming.nv
     if dataset.partial is not None:
         raise RefusedError(
-            f"{words}: destination {name} contains partially-complete state from \"zfs receive -s\"."
+            f'{words}: destination {name} contains partially-complete state from "zfs receive -s".'
         )
     if dataset.snapshot(incoming.snap) is not None:
         if dataset.by_guid(whole(nv, "toguid")) is None:
@@ -297,9 +305,7 @@ def _continue(dataset: Dataset, incoming: Incoming, words: str, flags: ReceiveFl
     incoming.partial, incoming.newfs = kept, dataset.inconsistent
 
 
-def set_props(
-    world: World, incoming: Incoming, package: Package, flags: ReceiveFlags, top: bool
-) -> str:
+def set_props(world: World, incoming: Incoming, package: Package, flags: ReceiveFlags, top: bool) -> str:
     """Set what the stream, ``-o`` and ``-x`` say of a dataset; answers warnings."""
     entry = next((e for e in package.entries if whole(incoming.nv, "toguid") in e.snaps.values()), None)
     sent = dict(entry.props) if entry is not None and entry.props is not None else None
@@ -308,8 +314,10 @@ def set_props(
     wanted = dataset.settings.get("refreservation")
     if sent is not None and wanted is not None and int(wanted.received or 0) > incoming.room:
         wanted.received = None
-        said += (f"cannot receive refreservation property on {dataset.name}: "
-                 "size is greater than available space\n")
+        said += (
+            f"cannot receive refreservation property on {dataset.name}: "
+            "size is greater than available space\n"
+        )
     return said
 
 
@@ -355,11 +363,18 @@ def finish(world: World, incoming: Incoming, package: Package, flags: ReceiveFla
     base = dataset.by_guid(whole(nv, "fromguid")) if whole(nv, "fromguid") else None
     if base is not None and not dataset.inconsistent and not nv.get("clone") and dataset.modified_since(base):
         give_up(world, incoming)
-        raise RefusedError(f"{incoming.words}: destination {dataset.name} has been modified\n"
-                      "since most recent snapshot")
+        raise RefusedError(
+            f"{incoming.words}: destination {dataset.name} has been modified\nsince most recent snapshot"
+        )
     txg = world.next_txg()
-    snap = Snapshot(incoming.snap, whole(nv, "toguid"), txg, whole(nv, "creation"),
-                    dict(incoming.partial.files), ivset=whole(nv, "toivset"))
+    snap = Snapshot(
+        incoming.snap,
+        whole(nv, "toguid"),
+        txg,
+        whole(nv, "creation"),
+        dict(incoming.partial.files),
+        ivset=whole(nv, "toivset"),
+    )
     dataset.snapshots.append(snap)
     dataset.files = dict(snap.files)
     if incoming.partial.records or base is None:

@@ -91,9 +91,7 @@ def piece_records(piece: Piece, flags: SendFlags) -> Iterator[bytes]:
     """The records of one snapshot."""
     dataset, snap = piece.dataset, piece.snap
     if dataset.encrypted and not flags.raw and not dataset.key_loaded:
-        raise RefusedError(
-            f"warning: cannot send '{dataset.name}@{snap.name}': dataset key must be loaded"
-        )
+        raise RefusedError(f"warning: cannot send '{dataset.name}@{snap.name}': dataset key must be loaded")
     raw = flags.raw and dataset.encrypted
     yield begin(
         {
@@ -145,8 +143,16 @@ def plan_one(world: World, name: str, from_name: str | None, flags: SendFlags) -
             raise RefusedError(f"{warning}: not an earlier snapshot from the same fs")
     plan = Plan(None, flags=flags)
     if flags.props or flags.backup or flags.holds:
-        wish = Wish(dataset.name, "", leaf.name, recursive=False, raw=flags.raw, backup=flags.backup,
-                    holds=flags.holds, everything=False)
+        wish = Wish(
+            dataset.name,
+            "",
+            leaf.name,
+            recursive=False,
+            raw=flags.raw,
+            backup=flags.backup,
+            holds=flags.holds,
+            everything=False,
+        )
         plan.header = _header(wish, gather(world, wish)[0])
     if dataset.encrypted and not flags.raw and not dataset.key_loaded:
         raise RefusedError(f"{warning}: dataset key must be loaded")
@@ -198,8 +204,18 @@ def plan_many(world: World, name: str, from_name: str | None, inclusive: bool, f
             raise RefusedError(f"cannot open '{head}@{fromsnap}': {NO_DATASET}")
     if dataset.snapshot(short) is None:
         raise RefusedError(f"cannot open '{head}@{short}': {NO_DATASET}")
-    wish = Wish(head, fromsnap, short, flags.replicate, flags.raw, True, flags.backup, flags.holds,
-                flags.skip_missing, inclusive or flags.replicate)
+    wish = Wish(
+        head,
+        fromsnap,
+        short,
+        flags.replicate,
+        flags.raw,
+        True,
+        flags.backup,
+        flags.holds,
+        flags.skip_missing,
+        inclusive or flags.replicate,
+    )
     plan = Plan(None, flags=flags)
     entries: list[Entry] | None = None
     if flags.replicate or flags.props or flags.holds:
@@ -323,13 +339,18 @@ def _resumed(world: World, nv: Nv, flags: SendFlags, contents: str) -> Plan:
     dataset, snap = _by_guid(world, toname, toguid, fault)
     base, base_name = _resume_base(world, dataset, _int(nv, "fromguid"), fault)
     merged = SendFlags(
-        raw=flags.raw or bool(nv.get("rawok")), large=flags.large,
-        embed=flags.embed or bool(nv.get("embedok")), compress=flags.compress or bool(nv.get("compressok")),
-        dryrun=flags.dryrun, verbose=flags.verbose, parsable=flags.parsable,
+        raw=flags.raw or bool(nv.get("rawok")),
+        large=flags.large,
+        embed=flags.embed or bool(nv.get("embedok")),
+        compress=flags.compress or bool(nv.get("compressok")),
+        dryrun=flags.dryrun,
+        verbose=flags.verbose,
+        parsable=flags.parsable,
     )
     plan = Plan(None, flags=merged)
-    piece = Piece(dataset, snap, base, _files_of(base), bool(nv.get("clone")),
-                  _int(nv, "object"), _int(nv, "bytes"))
+    piece = Piece(
+        dataset, snap, base, _files_of(base), bool(nv.get("clone")), _int(nv, "object"), _int(nv, "bytes")
+    )
     plan.pieces.append(piece)
     if flags.dryrun:
         plan.stdout += contents
@@ -359,9 +380,7 @@ def _by_guid(world: World, toname: str, guid: int, fault: str) -> tuple[Dataset,
     raise RefusedError(f"{fault}: '{toname}' used in the initial send no longer exists", FAILED_RESUME)
 
 
-def _resume_base(
-    world: World, dataset: Dataset, guid: int, fault: str
-) -> tuple[Base | None, str | None]:
+def _resume_base(world: World, dataset: Dataset, guid: int, fault: str) -> tuple[Base | None, str | None]:
     if not guid:
         return None, None
     for holder in [dataset, *(ds for ds in world.datasets.values() if ds.pool == dataset.pool)]:

@@ -27,11 +27,17 @@ from tests.fake.props import ALIASES, NATIVE, NONE, READONLY, is_user, listed
 from tests.fake.values import all_names, value_of
 
 Say = Callable[[str], None]
-_TYPES = {"filesystem": FILESYSTEM, "volume": VOLUME, "snapshot": SNAPSHOT, "snap": SNAPSHOT,
-          "bookmark": BOOKMARK, "fs": FILESYSTEM, "vol": VOLUME, "bookm": BOOKMARK}
-_SPACE = listed(
-    "name available used usedbysnapshots usedbydataset usedbyrefreservation usedbychildren"
-)
+_TYPES = {
+    "filesystem": FILESYSTEM,
+    "volume": VOLUME,
+    "snapshot": SNAPSHOT,
+    "snap": SNAPSHOT,
+    "bookmark": BOOKMARK,
+    "fs": FILESYSTEM,
+    "vol": VOLUME,
+    "bookm": BOOKMARK,
+}
+_SPACE = listed("name available used usedbysnapshots usedbydataset usedbyrefreservation usedbychildren")
 _NEW_IN_2_2 = ("snapshots_changed",)
 
 
@@ -153,15 +159,22 @@ def list_command(world: World, argv: Sequence[str], out: Say, err: Say) -> int:
     if fields == ["space"]:
         fields = list(_SPACE)
     names = [_property(world, name, options) for name in fields]
-    columns = [(_property(world, value, options, ""), letter == "S")
-               for letter, value in options.given if letter in "sS"]
-    default = DATASETS if options.operands and not options.has("r") and not options.has("d") else (
-        DATASETS - {SNAPSHOT})
+    columns = [
+        (_property(world, value, options, ""), letter == "S")
+        for letter, value in options.given
+        if letter in "sS"
+    ]
+    default = (
+        DATASETS
+        if options.operands and not options.has("r") and not options.has("d")
+        else (DATASETS - {SNAPSHOT})
+    )
     scope = _scope(options, default, options.operands)
     found, status = _collect(world, options.operands, scope, err)
     literal = options.has("p")
-    rows = [[value_of(world, one, name, literal)[0] for name in names]
-            for one in _sorted(world, found, columns)]
+    rows = [
+        [value_of(world, one, name, literal)[0] for name in names] for one in _sorted(world, found, columns)
+    ]
     if options.has("H"):
         out("".join("\t".join(row) + "\n" for row in rows))
     elif rows:
@@ -171,9 +184,16 @@ def list_command(world: World, argv: Sequence[str], out: Say, err: Say) -> int:
     return status
 
 
-_HEADINGS = {"referenced": "REFER", "available": "AVAIL", "receive_resume_token": "RESUMETOK",
-             "readonly": "RDONLY", "usedbysnapshots": "USEDSNAP", "usedbydataset": "USEDDS",
-             "usedbyrefreservation": "USEDREFRESERV", "usedbychildren": "USEDCHILD"}
+_HEADINGS = {
+    "referenced": "REFER",
+    "available": "AVAIL",
+    "receive_resume_token": "RESUMETOK",
+    "readonly": "RDONLY",
+    "usedbysnapshots": "USEDSNAP",
+    "usedbydataset": "USEDDS",
+    "usedbyrefreservation": "USEDREFRESERV",
+    "usedbychildren": "USEDCHILD",
+}
 
 
 def _heading(name: str) -> str:
@@ -181,8 +201,19 @@ def _heading(name: str) -> str:
 
 
 def _right(name: str) -> bool:
-    return name in ("used", "available", "referenced", "written", "guid", "createtxg", "userrefs",
-                    "usedbysnapshots", "usedbydataset", "usedbychildren", "usedbyrefreservation")
+    return name in (
+        "used",
+        "available",
+        "referenced",
+        "written",
+        "guid",
+        "createtxg",
+        "userrefs",
+        "usedbysnapshots",
+        "usedbydataset",
+        "usedbychildren",
+        "usedbyrefreservation",
+    )
 
 
 def _table(rows: list[list[str]], names: Sequence[str]) -> str:
@@ -221,8 +252,13 @@ def get_command(world: World, argv: Sequence[str], out: Say, err: Say) -> int:
             value, source = value_of(world, one, name, options.has("p"))
             if sources and ("none" if source is NONE else source.kind) not in sources:
                 continue
-            cells = {"name": full_name(one), "property": name, "value": value, "source": str(source),
-                     "received": _received(one, name)}
+            cells = {
+                "name": full_name(one),
+                "property": name,
+                "value": value,
+                "source": str(source),
+                "received": _received(one, name),
+            }
             rows.append([cells[column] for column in columns])
     if options.has("H"):
         out("".join("\t".join(row) + "\n" for row in rows))
@@ -252,8 +288,11 @@ def holds_command(world: World, argv: Sequence[str], out: Say, err: Say) -> int:
             err(f"'{name}' is not a snapshot\n")
             status = 1
             continue
-        scope = Scope(frozenset({SNAPSHOT, FILESYSTEM, VOLUME}) if options.has("r")
-                      else frozenset({SNAPSHOT}), options.has("r"), None)
+        scope = Scope(
+            frozenset({SNAPSHOT, FILESYSTEM, VOLUME}) if options.has("r") else frozenset({SNAPSHOT}),
+            options.has("r"),
+            None,
+        )
         found, fault = _collect(world, [head if options.has("r") else name], scope, err)
         status = status or fault
         for dataset, leaf in _sorted(world, found, []):

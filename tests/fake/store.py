@@ -68,8 +68,9 @@ class DirectoryStore:
         self._directory.mkdir(parents=True, exist_ok=True)
         with open(self._directory / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            world = self._load()
+            world = self._stored()
             before = pickle.dumps(world)
+            spent = self._bury(world)
             try:
                 yield world
             finally:
@@ -78,25 +79,31 @@ class DirectoryStore:
                     fresh = self._directory / f"state.{os.getpid()}"
                     fresh.write_bytes(after)
                     fresh.replace(self._directory / "state")
+                # Only now: until the state says what they said, they are all that says it.
+                for journal in spent:
+                    self.forget(journal)
 
-    def _load(self) -> World:
+    def _stored(self) -> World:
         state = self._directory / "state"
         if not state.exists():
             return World(seed=int.from_bytes(os.urandom(4), "big"))
         world = pickle.loads(state.read_bytes())  # noqa: S301  # written by this class alone
         assert isinstance(world, World)
-        for dataset in list(world.datasets.values()):
-            if dataset.partial is not None and dataset.partial.journal:
-                self._replay(world, dataset, dataset.partial)
         return world
 
+    def _bury(self, world: World) -> list[str]:
+        """Give each receiver that was killed the partial state that it left; answers their journals."""
+        spent = []
+        for dataset in list(world.datasets.values()):
+            partial = dataset.partial
+            if partial is not None and partial.journal and not _alive(partial.receiver):
+                spent.append(partial.journal)
+                self._replay(world, dataset, partial)
+        return spent
+
     def _replay(self, world: World, dataset: Dataset, partial: Partial) -> None:
-        """Bring a partial state up to what its receiver has taken; bury a receiver that was killed."""
-        path = self._directory / partial.journal
-        alive = _alive(partial.receiver)
-        if alive:
-            return
-        with open(path, "rb") as journal:
+        """Bring a partial state up to what its receiver has taken."""
+        with open(self._directory / partial.journal, "rb") as journal:
             while True:
                 try:
                     item = read_record(journal)
@@ -104,7 +111,6 @@ class DirectoryStore:
                     break
                 partial.taken += apply(partial.files, item)
                 partial.records += 1
-        path.unlink()
         partial.journal, partial.receiver = "", 0
         if partial.resumable and partial.records:
             return

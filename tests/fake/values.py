@@ -35,11 +35,13 @@ _ORDER = listed(
     "fscontext defcontext rootcontext relatime redundant_metadata overlay encryption keylocation "
     "keyformat pbkdf2iters encryptionroot keystatus special_small_blocks receive_resume_token "
 )
-_SIZES = frozenset(listed(
-    "used available referenced quota reservation volsize volblocksize recordsize refquota "
-    "refreservation usedbysnapshots usedbydataset usedbychildren usedbyrefreservation written "
-    "logicalused logicalreferenced "
-))
+_SIZES = frozenset(
+    listed(
+        "used available referenced quota reservation volsize volblocksize recordsize refquota "
+        "refreservation usedbysnapshots usedbydataset usedbychildren usedbyrefreservation written "
+        "logicalused logicalreferenced "
+    )
+)
 
 
 def all_names(world: World, found: Found) -> list[str]:
@@ -47,8 +49,11 @@ def all_names(world: World, found: Found) -> list[str]:
     dataset, leaf = found
     if isinstance(leaf, Bookmark):
         return list(_BOOKMARK_PROPS)
-    names = [name for name in _ORDER if value_of(world, found, name, True)[1] is not NONE
-             or value_of(world, found, name, True)[0] != "-"]
+    names = [
+        name
+        for name in _ORDER
+        if value_of(world, found, name, True)[1] is not NONE or value_of(world, found, name, True)[0] != "-"
+    ]
     return names + user_names(world, dataset, leaf)
 
 
@@ -110,7 +115,7 @@ def _mountpoint(world: World, dataset: Dataset) -> Value:
         return "/" + dataset.name, Source("default")
     value, source = given
     if source.kind == "inherited" and value not in ("none", "legacy"):
-        return value.rstrip("/") + dataset.name[len(source.dataset):], source
+        return value.rstrip("/") + dataset.name[len(source.dataset) :], source
     return value, source
 
 

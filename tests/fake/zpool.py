@@ -87,9 +87,17 @@ def _import(world: World, argv: Sequence[str], out: Say) -> int:
 def _value(world: World, name: str, prop: str) -> str:
     room, used = world.room(name), world.pool_used(name)
     values = {
-        "name": name, "health": "ONLINE", "guid": str(world.pools[name].guid), "size": str(room + used),
-        "free": str(room), "allocated": str(used), "alloc": str(used), "readonly": "off",
-        "capacity": str(100 * used // (room + used)), "freeing": "0", "listsnapshots": "off",
+        "name": name,
+        "health": "ONLINE",
+        "guid": str(world.pools[name].guid),
+        "size": str(room + used),
+        "free": str(room),
+        "allocated": str(used),
+        "alloc": str(used),
+        "readonly": "off",
+        "capacity": str(100 * used // (room + used)),
+        "freeing": "0",
+        "listsnapshots": "off",
     }
     if prop.startswith("feature@"):
         return "enabled"
@@ -116,13 +124,21 @@ def _get(world: World, argv: Sequence[str], out: Say) -> int:
     columns = (options.value("o") or "name,property,value,source").split(",")
     for name in names or sorted(world.pools):
         for prop in props.split(","):
-            cells = {"name": name, "property": prop, "value": _value(world, _pool(world, name), prop),
-                     "source": "-"}
+            cells = {
+                "name": name,
+                "property": prop,
+                "value": _value(world, _pool(world, name), prop),
+                "source": "-",
+            }
             out("\t".join(cells[column] for column in columns) + "\n")
     return 0
 
 
 _COMMANDS: dict[str, Callable[[World, Sequence[str], Say], int]] = {
-    "create": _create, "destroy": _destroy, "export": _export, "import": _import, "list": _list,
+    "create": _create,
+    "destroy": _destroy,
+    "export": _export,
+    "import": _import,
+    "list": _list,
     "get": _get,
 }

@@ -205,5 +205,3 @@ def test_foreign_snapshots_do_not_dilute_lots_and_held_ones_do_not_count() -> No
     assert plan(given, terms).refusals == (DestroysLots("tank", 11, 40),)
     held = plan(given, terms, in_use={f"tank@{own.snapshots[0].name}": "held by keep"})
     assert (held.refusals, held.count) == ((), 10)
-
-

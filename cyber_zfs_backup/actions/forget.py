@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 
 from ..config.job import UsageError
-from ..config.requests import Forget
+from ..config.requests import Forget, Tag
 from ..hosts.local import LocalHost
 from ..model.names import join
 from ..plan.ledger import destination_tag
@@ -43,8 +43,7 @@ def forget_on(source: Zfs, request: Forget, surface: Surface) -> ActionResult:
     if about is None:
         raise UsageError(f"{request.dataset}: there is no such dataset here; name the tree with --dataset")
     destination = request.destination
-    guid = int(about[request.dataset]["guid"].value)
-    tag = destination_tag(guid, destination.ssh, destination.dataset)
+    tag = _tag(request, about)
     records = _with_property(about, BASE_PREFIX, tag)
     dues = _with_property(about, MIRROR_PREFIX, tag)
     held = _held(source, request.dataset, hold_tag(tag))
@@ -71,8 +70,16 @@ def forget_on(source: Zfs, request: Forget, surface: Surface) -> ActionResult:
         if named:
             source.inherit(f"{prefix}{tag}", list(named))
     return ActionResult(
-        "forget", Outcome.DONE, f"{count} removed; the next push there must be a first one", lines=lines
+        "forget", Outcome.DONE, f"{count} removed; what they kept may expire from now on", lines=lines
     )
+
+
+def _tag(request: Forget, about: Properties) -> str:
+    destination = request.destination
+    if isinstance(destination, Tag):
+        return destination.text
+    guid = int(about[request.dataset]["guid"].value)
+    return destination_tag(guid, destination.ssh, destination.dataset)
 
 
 def _with_property(about: Properties, prefix: str, tag: str) -> dict[str, str]:

@@ -154,7 +154,8 @@ def _forget(argv: Sequence[str], host: str) -> Request:
     parser.add_argument(
         "destination",
         metavar="DESTINATION",
-        help="HOST:POOL/DATASET as messages name it, or HOST alone (then --zfs-receive-dataset counts)",
+        help="HOST:POOL/DATASET as messages name it, or HOST alone (then --zfs-receive-dataset counts), or "
+        "the 16 digits that its property's name ends with",
     )
     what = parser.add_argument_group("what to do")
     _add_dataset(what)

@@ -3,10 +3,25 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ..model.names import BadNameError, check_dataset, check_snapshot, own_time, relative
 from .job import Destination, UsageError
+
+_TAG = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A destination by its tag alone: what its properties' names and its holds end with."""
+
+    text: str
+
+    @property
+    def label(self) -> str:
+        """How messages name this destination."""
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +29,7 @@ class Forget:
     """Release the holds and remove the property of a destination that is gone. Touches the source only."""
 
     dataset: str
-    destination: Destination
+    destination: Destination | Tag
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -59,13 +74,15 @@ class Quarantine:
             ) from None
 
 
-def destination_named(label: str, dataset: str) -> Destination:
+def destination_named(label: str, dataset: str) -> Destination | Tag:
     """The destination that a label names: ``HOST:POOL/DATASET`` as messages write it, or ``HOST`` alone.
 
     ``dataset`` is the receiver's dataset where the label does not tell one. The colon that counts is the
-    last one before the first '/', so that ``fe80::1:tank/a`` is the host ``fe80::1``. Raises
-    ``UsageError``.
+    last one before the first '/', so that ``fe80::1:tank/a`` is the host ``fe80::1``. Sixteen hexadecimal
+    digits are a tag, which is all that a damaged record tells of its destination. Raises ``UsageError``.
     """
+    if _TAG.fullmatch(label):
+        return Tag(label)
     head, slash, tail = label.partition("/")
     host, _, pool = head.rpartition(":")
     if (slash and not host) or (not slash and label.count(":") == 1):

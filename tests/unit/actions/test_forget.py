@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from cyber_zfs_backup.actions.forget import forget_on
 from cyber_zfs_backup.actions.result import ActionResult
+from cyber_zfs_backup.cli.parser import parse
 from cyber_zfs_backup.config.job import Destination, Force, UsageError
 from cyber_zfs_backup.config.requests import Forget
 from cyber_zfs_backup.zfs.client import Zfs
@@ -113,7 +116,14 @@ def test_a_damaged_record_can_be_forgotten() -> None:
     """The way out that the error of a damaged record names."""
     rig = pushed()
     rig.source.zfs("set", f"cyber-zfs-backup:base.{rig.tag}=rubbish", ROOT)
-    assert forget(rig).outcome.value == "done"
+    stuck = rig.night()
+    assert stuck.exit_code == 1
+    remedy = next(p.remedy for a in stuck.actions for p in a.problems if p.kind == "damaged-record")
+    program, *words = shlex.split(remedy.partition("remove it and its holds with: ")[2])
+    assert program == "cyber-zfs-backup"
+    request = parse(words, hostname="elsewhere").work
+    assert isinstance(request, Forget)
+    assert forget_on(Zfs(rig.source), request, rig.said).outcome.value == "done"
     assert (rig.held(), rig.ledger()) == ({}, None)
     # The receiver still has the base: the next push finds it by the whole question.
     assert rig.night().exit_code == 0

@@ -187,7 +187,7 @@ def test_a_host_name_that_no_dataset_can_have_names_the_receivers_option() -> No
 
 def test_a_host_name_that_only_a_pool_cannot_have_is_good_for_the_receiver() -> None:
     work = parse(["--dataset", "tank/a"], hostname="9box.example.com").work
-    assert work.destination.dataset == "offsite/9box"
+    assert work.destination == Destination("offsite", "offsite/9box")
 
 
 def test_an_ssh_config_is_taken_by_its_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,6 +195,7 @@ def test_an_ssh_config_is_taken_by_its_absolute_path(tmp_path: Path, monkeypatch
     # 'none' is a word of its own for ssh -F; the file of that name must be meant here.
     (tmp_path / "none").write_text("Host offsite\n")
     work = parsed("--ssh-config", "none").work
+    assert isinstance(work, Job)
     assert work.destination.ssh_config == tmp_path / "none"
 
 

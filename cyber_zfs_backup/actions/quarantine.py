@@ -7,6 +7,7 @@ from ..config.job import Action, Job
 from ..config.requests import Quarantine
 from ..model.names import join, relative
 from ..plan.ledger import encode, renamed
+from ..zfs.client import Zfs
 from ..zfs.properties import BASE_PREFIX
 from .ends import Ends, SourceFacts, read_source
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
@@ -30,8 +31,10 @@ def quarantine(request: Quarantine, surface: Surface) -> RunResult:
 def quarantine_on(ends: Ends, request: Quarantine) -> ActionResult:
     """Rename each snapshot to ``quarantined-NAME`` on its dataset and all below it.
 
-    The receiver is renamed first, and only snapshots that have the same GUID on both sides: a run
-    that dies in between leaves the source's name, so that it can simply be run again.
+    The receiver is renamed first: a run that dies in between leaves the source's name, so that it can
+    simply be run again. Where both sides have the name, the receiver's is renamed only if it is the same
+    snapshot; where the source has it no more (its copy was destroyed, or renamed for another
+    destination), the receiver's is renamed alone.
     """
     return attempt("quarantine", lambda: _quarantine(ends, request))
 
@@ -42,21 +45,24 @@ def _quarantine(ends: Ends, request: Quarantine) -> ActionResult:
     problems: list[Problem] = []
     for snapshot in request.snapshots:
         dataset, _, name = snapshot.partition("@")
-        problem = _refusal(ends, snapshot)
-        if problem is not None:
-            problems.append(problem)
-            continue
-        lines += _rename(ends, facts, relative(request.dataset, dataset), name)
+        done = _rename(ends, facts, relative(request.dataset, dataset), name)
+        if not done:
+            problems.append(_not_there(ends, facts, snapshot))
+        lines += done
     outcome = Outcome.DONE if not problems else (Outcome.PARTIAL if lines else Outcome.FAILED)
     verb = "would rename" if request.dry_run else "renamed"
     summary = f"{verb} {len(lines)}: {'; '.join(lines)}" if lines else "nothing was renamed"
     return ActionResult("quarantine", outcome, summary, tuple(lines), tuple(problems))
 
 
-def _refusal(ends: Ends, snapshot: str) -> Problem | None:
-    if ends.source.named_snapshots([snapshot]):
-        return None
-    return Problem("there is no such snapshot", snapshot, "see: zfs list -t snapshot", "not-there")
+def _not_there(ends: Ends, facts: SourceFacts, snapshot: str) -> Problem:
+    label = ends.job.destination.label
+    if facts.tag in facts.ledgers:
+        what, remedy = f"neither this machine nor {label} has such a snapshot", "see: zfs list -t snapshot"
+    else:
+        what = f"there is no such snapshot, and {label} is no destination of this tree"
+        remedy = "name the destination as the run does, with --ssh-destination and --zfs-receive-dataset"
+    return Problem(what, snapshot, remedy, "not-there")
 
 
 def _rename(ends: Ends, facts: SourceFacts, path: str, name: str) -> list[str]:
@@ -64,22 +70,22 @@ def _rename(ends: Ends, facts: SourceFacts, path: str, name: str) -> list[str]:
     root = ends.job.destination.dataset
     old, new = f"{join(facts.root, path)}@{name}", f"{join(facts.root, path)}@{_AWAY}{name}"
     there_old, there_new = f"{join(root, path)}@{name}", f"{join(root, path)}@{_AWAY}{name}"
-    if facts.tag in facts.ledgers and _same(ends, old, there_old):
+    mine = _guids(ends.source, old)
+    theirs = _guids(ends.receiver, there_old) if facts.tag in facts.ledgers else set()
+    if theirs and (not mine or mine & theirs):
         if not ends.job.dry_run:
             ends.receiver.rename_snapshot(there_old, there_new)
         done.append(f"{ends.receiver.label}: {there_old} to {there_new}")
-    if not ends.job.dry_run:
-        ends.source.rename_snapshot(old, new)
-        _rename_in_records(ends, facts, name)
-    done.append(f"{old} to {new}")
+    if mine:
+        if not ends.job.dry_run:
+            ends.source.rename_snapshot(old, new)
+            _rename_in_records(ends, facts, name)
+        done.append(f"{old} to {new}")
     return done
 
 
-def _same(ends: Ends, mine: str, theirs: str) -> bool:
-    here = ends.source.named_snapshots([mine])
-    there = ends.receiver.named_snapshots([theirs])
-    guids = [{s.guid for found in side.values() for s in found} for side in (here, there)]
-    return bool(guids[0] & guids[1])
+def _guids(side: Zfs, full: str) -> set[int]:
+    return {snapshot.guid for found in side.named_snapshots([full]).values() for snapshot in found}
 
 
 def _rename_in_records(ends: Ends, facts: SourceFacts, name: str) -> None:

@@ -123,3 +123,32 @@ def test_a_source_that_was_never_pushed_does_not_ask_the_receiver() -> None:
     rig.receiver.faults.unreachable = True
     assert quarantine(rig, f"{ROOT}@{FUTURE}").outcome.value == "done"
     assert rig.receiver.calls == []
+
+
+def test_a_snapshot_that_only_the_receiver_has_is_renamed_there() -> None:
+    """Its copy was destroyed on the source by hand; the mirror would refuse for ever."""
+    rig = with_future("a")
+    rig.snap()
+    assert rig.run(actions=ONLY_PUSH).exit_code == 0
+    rig.source.zfs("destroy", "-r", f"{ROOT}@{FUTURE}")
+    rig.run(actions=ONLY_EXPIRE, retention=HARSH, force=FORCE)
+    stuck = rig.night(retention=HARSH, force=FORCE)
+    assert problems(stuck)[0].startswith("mirror: future")
+    assert quarantine(rig, f"{ROOT}@{FUTURE}").outcome.value == "done"
+    assert AWAY in rig.names_there()
+    assert AWAY in rig.names_there("a")
+    result = rig.night(retention=HARSH, force=FORCE)
+    assert result.exit_code == 0, problems(result)
+    assert rig.here == rig.there
+
+
+def test_each_of_two_destinations_is_renamed_by_a_call_of_its_own() -> None:
+    rig = with_future("a")
+    second = Destination("offsite", "vault/second")
+    assert rig.night(actions=ONLY_PUSH, destination=second, force=Force(non_incremental=True)).exit_code == 0
+    assert quarantine(rig, f"{ROOT}@{FUTURE}").outcome.value == "done"
+    request = Quarantine(ROOT, (f"{ROOT}@{FUTURE}",), second)
+    assert quarantine_on(rig.ends(actions=ONLY_PUSH, destination=second), request).outcome.value == "done"
+    there = rig.snapshots(rig.receiver, "vault/second")
+    assert all(FUTURE not in names.values() for names in there.values())
+    assert all(AWAY in names.values() for names in there.values())

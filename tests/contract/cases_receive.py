@@ -324,6 +324,38 @@ def case_exclude_lasts(z: Zfs) -> None:
     assert z.where("x:n", f"{z.dst}/t") == ("-", "second", "-")
 
 
+def case_exclude_of_a_limit_changes_sides(z: Zfs) -> None:
+    """``-x`` keeps a limit on space off a new dataset; in later streams it lets it in every second time.
+
+    Only a value that was set there stays. ``canmount``, which cannot be inherited either, is kept off.
+    """
+    z.ok("create", "-o", "quota=20M", "-o", "refreservation=5M", "-o", "canmount=noauto", f"{z.src}/f")
+    for number in range(1, 7):
+        z.ok("snapshot", f"{z.src}/f@{number}")
+    copy = f"{z.dst}/t"
+    exclude = ("-u", "-x", "canmount", "-x", "quota", "-x", "refreservation", copy)
+
+    def shown() -> list[str]:
+        assert z.where("canmount", copy)[:2] in (("on", "-"), ("on", "noauto"))
+        return [z.value(name, copy) for name in ("quota", "refreservation")]
+
+    def more(since: int, *options: str) -> list[str]:
+        z.copy(("-w", *options, "-I", f"@{since}", f"{z.src}/f@{since + 1}"), exclude)
+        return shown()
+
+    z.copy(("-w", "-R", f"{z.src}/f@1"), exclude)
+    assert shown() == ["0", "0"]
+    assert more(1, "-R") == ["20971520", "5242880"]
+    assert more(2, "-p") == ["0", "0"]
+    assert more(3) == ["0", "0"]
+    assert z.where("quota", copy) == ("0", "-", "default")
+    z.ok("set", "quota=none", "refreservation=none", copy)
+    assert more(4, "-R") == ["0", "0"]
+    assert z.where("quota", copy) == ("0", "20971520", "local")
+    assert more(5, "-p") == ["0", "0"]
+    assert z.where("refreservation", copy) == ("0", "5242880", "local")
+
+
 def case_receive_snapshot_properties(z: Zfs) -> None:
     """A snapshot's own properties travel with ``-R`` and are received; holds do not travel."""
     z.ok("snapshot", "-o", "x:why=test", f"{z.src}@s")

@@ -163,11 +163,11 @@ def case_rollback(z: Zfs) -> None:
     z.snap("three")
     said = z.run("rollback", f"{z.src}@one")
     assert said.status == 1
-    assert said.err == (
-        f"cannot rollback to '{z.src}@one': more recent snapshots or bookmarks exist\n"
-        "use '-r' to force deletion of the following snapshots and bookmarks:\n"
-        f"{z.src}@two\n{z.src}@three\n"
-    )
+    first, second, *newer = said.err.splitlines()
+    assert first == f"cannot rollback to '{z.src}@one': more recent snapshots or bookmarks exist"
+    assert second == "use '-r' to force deletion of the following snapshots and bookmarks:"
+    # In the order of the pool's own hash table, which is another one for every pool.
+    assert sorted(newer) == [f"{z.src}@three", f"{z.src}@two"]
     z.ok("rollback", f"{z.src}@three")
     z.ok("rollback", "-r", f"{z.src}@one")
     assert z.names(z.src) == ["", "@one"]

@@ -23,6 +23,7 @@ pytest.register_assert_rewrite(
             "snapshots",
             "streams",
             "trees",
+            "volumes",
         )
     ),
 )

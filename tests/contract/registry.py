@@ -18,6 +18,7 @@ from tests.contract import (
     cases_snapshots,
     cases_streams,
     cases_trees,
+    cases_volumes,
 )
 from tests.contract.zfs import Zfs
 
@@ -42,6 +43,7 @@ CASES: list[Case] = [
         cases_resume,
         cases_trees,
         cases_crypt,
+        cases_volumes,
     )
     for case in _cases(module)
 ]

@@ -5,7 +5,9 @@ Sources: ``zfs_setup_cmdline_props`` and ``zfs_receive_checkprops`` of libzfs, a
 does with the two lists (``zfs_ioc_recv_impl``): the stream's properties become *received* ones and
 replace all that were received before; ``-o`` sets a *local* one on the top dataset and an explicit
 inheritance below it; ``-x`` sets an explicit inheritance, so that the received value stays on
-record and is not used. What cannot be inherited is taken out of the stream's list instead.
+record and is not used. What cannot be inherited is taken out of the stream's list instead. Of the four
+limits on space that holds for a new dataset alone: on one that exists ``-x`` changes sides each time, it
+clears a received value and lets one in where there is none (measured on 2.1.11).
 """
 
 from __future__ import annotations
@@ -57,26 +59,18 @@ def _inheritable(name: str) -> bool:
     return is_user(name) or NATIVE[name].nature is Nature.INHERIT
 
 
-def apply_props(dataset: Dataset, sent: dict[str, str] | None, override: Override, top: bool) -> str:
+LIMITS = ("quota", "refquota", "reservation", "refreservation")
+
+
+def apply_props(
+    dataset: Dataset, sent: dict[str, str] | None, override: Override, *, top: bool, new: bool
+) -> str:
     """Set the properties of a dataset that is being received; answers warnings for stderr.
 
-    ``sent`` is ``None`` for a stream without properties: then what was received before stays.
+    ``sent`` is ``None`` for a stream without properties: then what was received before stays. ``new`` is
+    whether this receive makes the dataset.
     """
-    warnings = ""
-    masks: list[str] = []
-    for name in override.excluded:
-        if not _fits(name, dataset.kind):
-            warnings += (
-                f"Warning: {dataset.name}: property '{name}' does not apply to datasets of this type\n"
-            )
-            continue
-        cell = dataset.settings.get(name)
-        if cell is not None and cell.local is not None:
-            continue
-        if not _inheritable(name) and sent is not None and name in sent:
-            del sent[name]
-        elif _inheritable(name):
-            masks.append(name)
+    warnings, masks = _exclude(dataset, sent, override, new)
     values: dict[str, str] = {}
     for name, value in override.values.items():
         if _fits(name, dataset.kind):
@@ -94,6 +88,29 @@ def apply_props(dataset: Dataset, sent: dict[str, str] | None, override: Overrid
         cell.local, cell.masked = None, dataset.has_received
     prune(dataset.settings)
     return warnings
+
+
+def _exclude(
+    dataset: Dataset, sent: dict[str, str] | None, override: Override, new: bool
+) -> tuple[str, list[str]]:
+    """Take what ``-x`` names out of ``sent``; answers warnings, and what is masked instead."""
+    warnings = ""
+    masks: list[str] = []
+    for name in override.excluded:
+        if not _fits(name, dataset.kind):
+            warnings += (
+                f"Warning: {dataset.name}: property '{name}' does not apply to datasets of this type\n"
+            )
+            continue
+        cell = dataset.settings.get(name)
+        if cell is not None and cell.local is not None:
+            continue
+        if not _inheritable(name) and sent is not None and name in sent:
+            if new or name not in LIMITS or (cell is not None and cell.received is not None):
+                del sent[name]
+        elif _inheritable(name):
+            masks.append(name)
+    return warnings, masks
 
 
 def _receive_props(dataset: Dataset, sent: dict[str, str]) -> None:

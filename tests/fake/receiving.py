@@ -310,7 +310,7 @@ def set_props(world: World, incoming: Incoming, package: Package, flags: Receive
     entry = next((e for e in package.entries if whole(incoming.nv, "toguid") in e.snaps.values()), None)
     sent = dict(entry.props) if entry is not None and entry.props is not None else None
     dataset = world.datasets[incoming.name]
-    said = apply_props(dataset, sent, flags.override, top)
+    said = apply_props(dataset, sent, flags.override, top=top, new=incoming.newfs)
     wanted = dataset.settings.get("refreservation")
     if sent is not None and wanted is not None and int(wanted.received or 0) > incoming.room:
         wanted.received = None

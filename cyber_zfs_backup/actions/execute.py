@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..hosts.protocol import Finished, Transfer
 from ..model.names import join
@@ -18,7 +18,14 @@ from ..zfs.properties import own_names
 from .ends import Ends, SourceFacts
 
 _HOPELESS = frozenset(
-    {Trouble.LINK_LOST, Trouble.NO_SPACE, Trouble.NO_ZFS, Trouble.NO_MODULE, Trouble.SUDO_PASSWORD}
+    {
+        Trouble.LINK_LOST,
+        Trouble.NO_SPACE,
+        Trouble.NO_ZFS,
+        Trouble.NO_MODULE,
+        Trouble.SUDO_PASSWORD,
+        Trouble.STALLED,
+    }
 )
 """Trouble that every other dataset would meet too: what is left is not tried in this run."""
 
@@ -46,6 +53,7 @@ class Executed:
     streams: int = 0
     failures: list[Failure] = field(default_factory=list)
     carried: set[str] = field(default_factory=set)
+    created: set[str] = field(default_factory=set)
 
     @property
     def hopeless(self) -> bool:
@@ -132,9 +140,15 @@ class Executor:
                 return False
             carried = suspects if steps[0].kind is StepKind.REPLICATE else ()
             self._done.carried.update(carried, (step.path for step in steps if step.properties))
+            if any(step.creates for step in steps):
+                self._done.created.update(suspects)
             return True
 
     def _failure(self, steps: Sequence[Step], suspects: tuple[str, ...], transfer: Transfer) -> Failure:
+        if transfer.stalled:
+            words = "no byte has moved for a long time, so both sides were ended"
+            ended = replace(transfer.receive, stderr=f"{words}\n{transfer.receive.stderr}")
+            return Failure(suspects, ZfsError(self._ends.receiver.label, ended))
         last = transfer.sends[-1] if transfer.sends else None
         if last is not None and not last.ok and _tells(last) and not _died_of_receiver(transfer.receive):
             step = steps[min(len(transfer.sends), len(steps)) - 1]
@@ -166,7 +180,8 @@ class Executor:
         if not step.properties and not (step.kind is StepKind.RESUME and not step.path):
             return commands.receive_plain(there)
         if not step.path:
-            return commands.receive_root(there, self._own)
+            volume = self._facts.about[self._facts.root]["type"].value == "volume"
+            return (commands.receive_root_volume if volume else commands.receive_root)(there, self._own)
         return commands.receive_below(there, self._own)
 
 

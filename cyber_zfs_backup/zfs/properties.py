@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from . import commands
 from .parse import Properties, Property
@@ -30,19 +30,39 @@ def own_names(about: Properties) -> list[str]:
     )
 
 
-def digest(about: Properties, root: str, datasets: Iterable[str]) -> str:
+def digest(about: Properties, root: str, datasets: Sequence[str]) -> str:
     """A short digest of every property that would travel, of the given datasets (full names).
 
     Two equal digests mean that the receiver needs no new properties. Only local and received values
-    travel (zfs-send.8, -p); ours, and those that the receive leaves out or overrides, do not count.
+    travel (zfs-send.8, -p); ours, and those that the receive leaves out or overrides, do not count. Of a
+    limit counts that there is one, and not how much it is: see ``limited``.
     """
+    limits = [
+        f"{dataset[len(root) :]}\0{name}"
+        for name, limited_here in limited(about, datasets).items()
+        for dataset in limited_here
+    ]
     lines = sorted(
         f"{dataset[len(root) :]}\0{name}\0{prop.value}"
         for dataset in datasets
         for name, prop in about[dataset].items()
         if _travels(name, prop)
     )
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join([*lines, *limits]).encode()).hexdigest()[:16]
+
+
+def limited(about: Properties, datasets: Iterable[str]) -> dict[str, list[str]]:
+    """Which limits on space stand on which of these datasets (full names).
+
+    A stream with properties can bring each of them to the copy, where it must not be.
+    """
+    found: dict[str, list[str]] = {}
+    for dataset in datasets:
+        for name in commands.LIMITS:
+            prop = about[dataset].get(name)
+            if prop is not None and prop.source in ("local", "received") and prop.value not in ("0", "-"):
+                found.setdefault(name, []).append(dataset)
+    return found
 
 
 def _travels(name: str, prop: Property) -> bool:

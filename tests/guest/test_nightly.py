@@ -138,6 +138,33 @@ def test_both_forms_carry_new_children_and_properties(ground: Ground, mode: str)
     assert "cyber-zfs-backup:" not in ground.sh(f"zfs get -rH all {RECEIVER}")
 
 
+@pytest.mark.parametrize("mode", ["replicate", "level"])
+def test_limits_on_space_never_stand_on_a_copy(ground: Ground, mode: str) -> None:
+    """Not even where the streams of several nights bring them (``-x`` alone lets them in)."""
+    ground.sh(f"zfs create -o quota=300M {SOURCE}; zfs create -V 8M {SOURCE}/disk")
+    arguments = ["--action", "snapshot", "push", "--send-mode", mode]
+    for night in range(4):
+        ran = ground.run(*arguments, *([] if night else ["--force-non-incremental"]))
+        assert ran.status == 0, ran.errors
+        assert ground.value(RECEIVER, "quota") == "0"
+        assert ground.value(f"{RECEIVER}/disk", "refreservation") == "0"
+        ground.sh(f"zfs set x:night={night} {SOURCE}; sleep 1")
+
+
+def test_a_tree_that_is_one_volume(ground: Ground) -> None:
+    ground.sh(f"zfs create -V 8M {SOURCE}")
+    for night in range(3):
+        mode = "level" if night else "replicate"
+        ran = ground.run("--action", "snapshot", "push", "--force-non-incremental", "--send-mode", mode)
+        assert ran.status == 0, ran.errors
+        ground.sh(f"zfs set x:night={night} {SOURCE}; sleep 1")
+    here, there = ground.both()
+    assert here == there
+    assert ground.value(RECEIVER, "x:night") == "1"
+    assert ground.value(RECEIVER, "refreservation") == "0"
+    assert ground.value(RECEIVER, "volmode") == "none"
+
+
 def test_nothing_of_the_copy_ever_mounts_or_appears(ground: Ground, lab: Lab) -> None:
     """Neither at once, nor by `zfs mount -a`, nor after the pool is imported again as at a boot."""
     lab.pools.destroy("vault")

@@ -22,12 +22,14 @@ def rule_of(job: Job) -> Buckets:
     return Buckets(job.retention.days, job.retention.weeks, job.retention.months)
 
 
-def finish(side: Zfs, found: destroy.Candidates) -> destroy.DestroyPlan:
+def finish(side: Zfs, found: destroy.Candidates, coming: frozenset[str] = frozenset()) -> destroy.DestroyPlan:
     """Ask what uses the candidates (holds, clones), by name, and finish the plan.
 
     A candidate that is gone, or that is not the one that was planned (another GUID), is left alone.
+    ``coming`` are full names that a dry run's push would have brought: nothing uses those.
     """
-    planned = {f"{full}@{name}": snapshot.guid for full, name, snapshot in _planned(found)}
+    named = {f"{full}@{name}": snapshot.guid for full, name, snapshot in _planned(found)}
+    planned = {full: guid for full, guid in named.items() if full not in coming}
     if not planned:
         return destroy.finish(found, {})
     uses = side.uses(list(planned))
@@ -58,8 +60,10 @@ def _planned(found: destroy.Candidates) -> Iterator[tuple[str, str, Snapshot]]:
                 yield full, snapshot.name, snapshot
 
 
-def carry_out(action: str, side: Zfs, plan: destroy.DestroyPlan, ends: Ends) -> ActionResult:
-    """Execute a destroy plan on one side (or, in a dry run, ask what it would free).
+def carry_out(
+    action: str, side: Zfs, plan: destroy.DestroyPlan, ends: Ends, coming: frozenset[str] = frozenset()
+) -> ActionResult:
+    """Execute a destroy plan on one side (or, in a dry run, ask what it would free; see ``finish``).
 
     A refused plan destroys nothing. A command that fails does not stop the others.
     """
@@ -75,7 +79,7 @@ def carry_out(action: str, side: Zfs, plan: destroy.DestroyPlan, ends: Ends) -> 
             action, Outcome.NOTHING, "nothing to destroy", lines=lines, figures={"snapshots": 0}
         )
     if ends.job.dry_run:
-        return _estimate(action, side, plan, lines)
+        return _estimate(action, side, plan, lines, coming)
     failed: list[Problem] = []
     done = 0
     for command in plan.commands:
@@ -99,8 +103,13 @@ def carry_out(action: str, side: Zfs, plan: destroy.DestroyPlan, ends: Ends) -> 
     )
 
 
-def _estimate(action: str, side: Zfs, plan: destroy.DestroyPlan, lines: tuple[str, ...]) -> ActionResult:
-    freed = sum(side.reclaim(c.dataset, c.names, recursive=c.recursive) for c in plan.commands)
+def _estimate(
+    action: str, side: Zfs, plan: destroy.DestroyPlan, lines: tuple[str, ...], coming: frozenset[str]
+) -> ActionResult:
+    freed = 0
+    for command in plan.commands:
+        there = [name for name in command.names if f"{command.dataset}@{name}" not in coming]
+        freed += side.reclaim(command.dataset, there, recursive=command.recursive)
     return ActionResult(
         action,
         Outcome.DONE,

@@ -18,10 +18,14 @@ from .result import ActionResult
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """An expire that ended, and the tags of the destinations whose mirror is due since."""
+    """An expire that ended, and the tags of the destinations whose mirror is due since.
+
+    ``gone`` are the names that it destroyed, by path (in a dry run: that it would have destroyed).
+    """
 
     result: ActionResult
     mirror_due: frozenset[str]
+    gone: Mapping[str, tuple[str, ...]]
 
 
 def expire(ends: Ends, imagined: str | None = None) -> Expired:
@@ -38,11 +42,14 @@ def expire(ends: Ends, imagined: str | None = None) -> Expired:
     terms = terms_of(ends, facts)
     plan = finish(ends.source, destroy.candidates(tree, terms, protected(facts, tree)))
     due = facts.mirror_due
-    if plan.commands and not ends.job.dry_run:
-        for tag in sorted(facts.ledgers.keys() - due):
-            ends.source.set_property(f"{MIRROR_PREFIX}{tag}", "due", [facts.root])
+    gone = {}
+    if plan.commands:
+        if not ends.job.dry_run:
+            for tag in sorted(facts.ledgers.keys() - due):
+                ends.source.set_property(f"{MIRROR_PREFIX}{tag}", "due", [facts.root])
         due |= facts.ledgers.keys()
-    return Expired(carry_out("expire", ends.source, plan, ends), due)
+        gone = {each.path: each.destroy for each in plan.datasets if each.destroy}
+    return Expired(carry_out("expire", ends.source, plan, ends), due, gone)
 
 
 def source_tree(ends: Ends, facts: SourceFacts) -> Tree:

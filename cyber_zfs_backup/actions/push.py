@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ..model.names import join
+from ..model.names import join, relative
 from ..plan.ledger import Ledger, Record, Standing
 from ..plan.push import PushPlan, PushQuestion, Unsettled, plan_push
+from ..zfs import properties
 from ..zfs.errors import Trouble, ZfsError
 from ..zfs.parse import Properties
 from . import books, report
@@ -42,7 +43,15 @@ class Pushed:
         return bool(self.confirmed) and self.facts.tag in (self.facts.mirror_due if due is None else due)
 
 
-def push(ends: Ends, taken: str | None, receiver_about: Callable[[], Properties | None]) -> Pushed:
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The root's newest own snapshot, and how many snapshots of any name the root was seen to have."""
+
+    name: str
+    listed: int
+
+
+def push(ends: Ends, taken: Newest | None, receiver_about: Callable[[], Properties | None]) -> Pushed:
     """Bring the receiver up to the newest own snapshot.
 
     ``taken`` is the snapshot that this run took (or, in a dry run, would take); ``None`` where it took
@@ -62,10 +71,10 @@ def push(ends: Ends, taken: str | None, receiver_about: Callable[[], Properties 
     return _Push(ends, facts, target, receiver_about).run()
 
 
-def newest_own(ends: Ends) -> str | None:
-    """The name of the root's newest own snapshot, by createtxg."""
+def newest_own(ends: Ends) -> Newest | None:
+    """The root's newest own snapshot, by createtxg; ``None`` where it has none."""
     listed = ends.source.snapshots_of(ends.job.dataset)
-    return next((snapshot.name for snapshot in reversed(listed) if snapshot.own), None)
+    return next((Newest(each.name, len(listed)) for each in reversed(listed) if each.own), None)
 
 
 class _Push:
@@ -75,17 +84,19 @@ class _Push:
         self,
         ends: Ends,
         facts: SourceFacts,
-        target: str,
+        target: Newest,
         receiver_about: Callable[[], Properties | None],
     ) -> None:
         self.ends = ends
         self.facts = facts
-        self.target = target
+        self.target = target.name
+        self.listed = target.listed
         self.receiver_about = receiver_about
         destination = ends.job.destination
         self.ledger = facts.ledgers.get(facts.tag, Ledger(Record(to=destination.label)))
         self.changed = self.ledger.root.properties != facts.digest
         self.failures: dict[str, ZfsError] = {}
+        self.written_to: frozenset[str] = frozenset()
         self.executed = Executed()
         self.began = time.monotonic()
         self.lines: list[str] = []
@@ -97,7 +108,7 @@ class _Push:
             if self.ends.job.dry_run:
                 return self._result(plan, self._standings(answers, plan))
             if plan.nothing_to_send:
-                if "" not in plan.conflicted:
+                if plan.fits:
                     # What the receiver already holds must be held here before it is named as base.
                     self._hold(plan)
                 break
@@ -115,7 +126,7 @@ class _Push:
             self._blame(done, plan, answers)
             plan = self._plan(answers)
             for path in plan.conflicted:
-                # The whole answer shows why its receive was refused; that is said once.
+                # The conflict says why its receive was refused; that is said once.
                 self.failures.pop(path, None)
             if self.executed.hopeless:
                 break
@@ -168,7 +179,9 @@ class _Push:
             properties_changed=self.changed,
             excluded=self.facts.excluded,
             set_aside=frozenset(self.failures),
+            changed=self.written_to,
             tokens=answers.tokens,
+            listed=self.listed,
         )
 
     def _show(self, plan: PushPlan) -> None:
@@ -204,6 +217,7 @@ class _Push:
         self.executed.streams += done.streams
         self.executed.failures += done.failures
         self.executed.carried |= done.carried
+        self.executed.created |= done.created
 
     def _arrived(self, answers: Answers, plan: PushPlan, done: Executed) -> dict[str, Standing] | None:
         """Ask the receiver by name whether every target is there with the source's GUID.
@@ -239,6 +253,8 @@ class _Push:
             guilty = next((path for path in failure.suspects if missing(path)), None)
             if guilty is not None:
                 self.failures[guilty] = failure.error
+        modified = (path for path, e in self.failures.items() if e.trouble is Trouble.MODIFIED)
+        self.written_to |= frozenset(modified)
         if not done.failures:
             # Every command says that it succeeded, and yet something is not there.
             tried = [step.path for step in plan.steps]
@@ -249,20 +265,32 @@ class _Push:
         return books.standings(answers, plan, self.target)
 
     def _finish(self, plan: PushPlan, standings: dict[str, Standing]) -> Pushed:
+        self._lift_limits()
         digest = self.facts.digest
         if self.changed and not set(plan.targets) <= self.executed.carried:
             digest = self.ledger.root.properties
         books.settle(self.ends, self.facts, self.ledger, standings, self.target, digest)
         return self._result(plan, standings)
 
+    def _lift_limits(self) -> None:
+        """Set no limit on space on copies whose properties came: a copy needs the room that it needs.
+
+        Once for each copy, before the ledger says that its properties have arrived.
+        """
+        paths = self.executed.carried if self.changed else self.executed.created
+        root = self.ends.job.destination.dataset
+        names = [join(self.facts.root, path) for path in self.facts.paths if path in paths]
+        for limit, limited in properties.limited(self.facts.about, names).items():
+            copies = [join(root, relative(self.facts.root, name)) for name in limited]
+            try:
+                self.ends.receiver.set_property(limit, "none", copies)
+            except ZfsError as error:
+                self.ends.surface.warn(f"push: {limit} of {copies[0]} may stand there: {error.text}")
+
     # Tell
 
     def _result(self, plan: PushPlan, standings: Mapping[str, Standing]) -> Pushed:
-        confirmed = {
-            path: name
-            for path, name in plan.targets.items()
-            if path in standings and standings[path].confirmed == name
-        }
+        confirmed = self._confirmed(plan, standings)
         problems = (*(report.conflict_problem(c) for c in plan.conflicts), *self._failure_problems())
         outcome = self._outcome(plan, confirmed)
         result = ActionResult(
@@ -286,18 +314,29 @@ class _Push:
         )
         return Pushed(result, self.facts, confirmed)
 
+    def _confirmed(self, plan: PushPlan, standings: Mapping[str, Standing]) -> dict[str, str]:
+        """The targets that the receiver was seen to hold; in a dry run those that it would hold then."""
+        if self.ends.job.dry_run:
+            return {
+                path: name for path, name in plan.targets.items() if plan.fits and path not in plan.conflicted
+            }
+        return {
+            path: name
+            for path, name in plan.targets.items()
+            if path in standings and standings[path].confirmed == name
+        }
+
     def _failure_problems(self) -> list[Problem]:
         root = self.facts.root
         return [report.failure_problem(join(root, path), error) for path, error in self.failures.items()]
 
     def _outcome(self, plan: PushPlan, confirmed: Mapping[str, str]) -> Outcome:
-        if self.ends.job.dry_run:
-            return Outcome.CONFLICT if plan.conflicts else Outcome.DONE
         if not plan.conflicts and not self.failures and len(confirmed) == len(plan.targets):
-            return Outcome.DONE if self.executed.streams else Outcome.NOTHING
-        passing = {Trouble.LINK_LOST, Trouble.CUT_OFF, Trouble.BUSY}
+            sends = self.executed.streams or (self.ends.job.dry_run and plan.steps)
+            return Outcome.DONE if sends else Outcome.NOTHING
+        passing = {Trouble.LINK_LOST, Trouble.CUT_OFF, Trouble.BUSY, Trouble.STALLED}
         if self.failures and all(error.trouble in passing for error in self.failures.values()):
             return Outcome.PASSING
-        if confirmed:
+        if confirmed and plan.fits:
             return Outcome.PARTIAL
         return Outcome.CONFLICT if plan.conflicts and not self.failures else Outcome.FAILED

@@ -19,14 +19,21 @@ from ..zfs.errors import Trouble, ZfsError
 from ..zfs.parse import GarbledError
 from .ask import Asked, ask_receiver
 from .ends import DamagedRecordError, Ends
-from .expire import expire
+from .expire import Expired, expire
 from .lock import LockError, push_lock
-from .mirror import mirror_receiver
-from .push import Pushed, push
+from .mirror import Imagined, mirror_receiver
+from .push import Newest, Pushed, push
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
 from .snapshot import Taken, snapshot
 
 Answer = TypeVar("Answer")
+
+STALL = 15 * 60.0
+"""Seconds without a byte after which a stream that has begun is ended on both sides."""
+
+PATIENCE = 6 * 3600.0
+"""Seconds after which a command that moves no data is ended: a pool that hangs answers never, and half a
+million snapshots on slow disks are listed, or destroyed, in less."""
 
 
 def run(job: Job, surface: Surface) -> RunResult:
@@ -41,12 +48,12 @@ def real_ends(job: Job, surface: Surface) -> Iterator[Ends]:
     here = LocalHost()
     config = job.destination.ssh_config
     there = SshHost(job.destination.ssh, None if config is None else str(config))
-    link = ProcessLink(here, there)
+    link = ProcessLink(here, there, stall=STALL)
     try:
         yield Ends(
             job=job,
-            source=Zfs(here),
-            receiver=Zfs(there, sudo=job.destination.use_sudo),
+            source=Zfs(here, timeout=PATIENCE),
+            receiver=Zfs(there, sudo=job.destination.use_sudo, timeout=PATIENCE),
             link=link,
             surface=surface,
             clock=lambda: datetime.now(UTC),
@@ -100,24 +107,26 @@ class _Run:
         results: list[ActionResult] = []
         # Asked while the snapshot is taken: connecting is most of what a push waits for.
         about = None if instead else Asked(lambda: ask_receiver(self.ends))
-        taken: str | None = None
+        taken: Newest | None = None
         if Action.SNAPSHOT in self.wanted:
             snap = attempt("snapshot", lambda: snapshot(self.ends))
             results.append(snap if isinstance(snap, ActionResult) else snap.result)
-            taken = snap.name if isinstance(snap, Taken) else None
+            taken = snap.newest if isinstance(snap, Taken) else None
         pushed: Pushed | ActionResult | None = instead
         if about is not None:
             pushed = attempt("push", lambda: push(self.ends, taken, about))
         if pushed is not None and Action.PUSH in self.wanted:
             results.append(pushed.result if isinstance(pushed, Pushed) else pushed)
-        due: frozenset[str] | None = None
+        name = taken.name if taken else None
+        expired: Expired | ActionResult | None = None
         if Action.EXPIRE in self.wanted:
-            expired = attempt("expire", lambda: expire(self.ends, taken))
-            results.append(expired if isinstance(expired, ActionResult) else expired.result)
-            due = None if isinstance(expired, ActionResult) else expired.mirror_due
-        if isinstance(pushed, Pushed) and pushed.mirror_wanted(due):
+            expired = attempt("expire", lambda: expire(self.ends, name))
+            results.append(expired.result if isinstance(expired, Expired) else expired)
+        gone = expired if isinstance(expired, Expired) else None
+        if isinstance(pushed, Pushed) and pushed.mirror_wanted(gone.mirror_due if gone else None):
             confirmed = pushed.confirmed
-            results.append(attempt("mirror", lambda: mirror_receiver(self.ends, confirmed)))
+            imagined = Imagined(name, gone.gone if gone else {}) if self.ends.job.dry_run else None
+            results.append(attempt("mirror", lambda: mirror_receiver(self.ends, confirmed, imagined)))
         return results
 
 
@@ -130,7 +139,7 @@ def attempt(action: str, do: Callable[[], Answer]) -> Answer | ActionResult:
         problem = Problem(error.what, error.where, error.remedy, kind)
         return _failed(action, Outcome.PASSING if error.passing else Outcome.FAILED, problem)
     except ZfsError as error:
-        passing = error.trouble in (Trouble.LINK_LOST, Trouble.BUSY)
+        passing = error.trouble in (Trouble.LINK_LOST, Trouble.BUSY, Trouble.STALLED)
         kind = error.trouble.name.lower().replace("_", "-")
         problem = Problem(error.text, error.where, error.remedy, kind)
         return _failed(action, Outcome.PASSING if passing else Outcome.FAILED, problem)

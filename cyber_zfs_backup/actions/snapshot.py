@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from ..model.names import BadNameError, check_snapshot, own_name, own_time
 from ..zfs.errors import Trouble, ZfsError
 from .ends import Ends, SourceMissingError, read_source
-from .push import newest_own
+from .push import Newest, newest_own
 from .result import ActionResult, Outcome, Problem
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A snapshot action that ended. ``name`` is the snapshot's (in a dry run: that it would have)."""
+    """A snapshot action that ended. ``newest`` is what it took (in a dry run: what it would have taken)."""
 
     result: ActionResult
-    name: str | None = None
+    newest: Newest | None = None
 
 
 def snapshot(ends: Ends) -> Taken:
@@ -29,8 +29,10 @@ def snapshot(ends: Ends) -> Taken:
     root = ends.job.dataset
     moment = ends.clock()
     name = own_name(moment)
-    newest = _newest(ends)
+    before = _newest(ends)
+    newest = before.name if before else None
     newest_time = own_time(newest) if newest else None
+    taken = Newest(name, before.listed + 1 if before else 1)
     if newest == name:
         return _failed(
             ends, f"@{name} exists already", "another run took it this very second: run again", "exists"
@@ -55,7 +57,7 @@ def snapshot(ends: Ends) -> Taken:
         return _failed(ends, str(error), "give that dataset a shorter name", "name")
     what = f"@{name} of {root}" + (" and all below it" if recursive else f" and {len(names) - 1} below it")
     if ends.job.dry_run:
-        return Taken(ActionResult("snapshot", Outcome.DONE, f"would take {what}"), name)
+        return Taken(ActionResult("snapshot", Outcome.DONE, f"would take {what}"), taken)
     try:
         ends.source.snapshot(names, recursive=recursive)
     except ZfsError as error:
@@ -63,10 +65,10 @@ def snapshot(ends: Ends) -> Taken:
             raise
         remedy = "a snapshot of that very second is there: run again"
         return _failed(ends, f"@{name} exists already, nothing was taken ({error.text})", remedy, "exists")
-    return Taken(ActionResult("snapshot", Outcome.DONE, what, figures={"name": name}), name)
+    return Taken(ActionResult("snapshot", Outcome.DONE, what, figures={"name": name}), taken)
 
 
-def _newest(ends: Ends) -> str | None:
+def _newest(ends: Ends) -> Newest | None:
     try:
         return newest_own(ends)
     except ZfsError as error:

@@ -84,6 +84,21 @@ class Tree:
         kept = {path: dataset for path, dataset in self.datasets.items() if path not in gone}
         return replace(self, datasets=kept)
 
+    def less(self, gone: Mapping[str, Iterable[str]]) -> Tree:
+        """The tree without the snapshots named in ``gone``, by path; for a dry run."""
+        names = {path: frozenset(listed) for path, listed in gone.items()}
+        return replace(
+            self,
+            datasets={
+                path: replace(
+                    dataset, snapshots=tuple(s for s in dataset.snapshots if s.name not in names[path])
+                )
+                if path in names
+                else dataset
+                for path, dataset in self.datasets.items()
+            },
+        )
+
     def with_snapshot(self, name: str) -> Tree:
         """The tree as it would be after an atomic recursive snapshot ``name``; for a dry run.
 

@@ -76,12 +76,14 @@ class _Comparer:
         target: str,
         tokens: Mapping[str, Token],
         orphans: Mapping[str, Dataset],
+        changed: frozenset[str],
     ) -> None:
         self.source = source
         self.receiver = receiver
         self.target = target
         self.tokens = tokens
         self.orphans = orphans
+        self.changed = changed
         self.gaps: list[Gap] = []
         self.conflicts: dict[str, Conflict] = {}
         self.targets: dict[str, str] = {}
@@ -176,8 +178,23 @@ class _Comparer:
                 "look at it there; if it is worth nothing, destroy that one snapshot on the receiver by hand",
             )
             return
+        if dataset.path in self.changed:
+            self._changed(dataset, there, base)
+            return
         reason = "new snapshots" if token is None else token.why_not
         self.gaps.append(Gap(dataset.path, target, base, reason, token=token))
+
+    def _changed(self, dataset: Dataset, there: Dataset, base: Snapshot) -> None:
+        copy = self.receiver_full(dataset.path)
+        name = next(snapshot.name for snapshot in there.snapshots if snapshot.guid == base.guid)
+        self._conflict(
+            dataset,
+            there,
+            ConflictKind.DIVERGED,
+            f"something has written to the copy since @{name}",
+            f"look at it there (zfs diff '{copy}@{name}' '{copy}'); if the changes are worth nothing: "
+            f"zfs rollback '{copy}@{name}'",
+        )
 
     def _blocking(self, dataset: Dataset, there: Dataset, base: Snapshot, target: Snapshot) -> list[Snapshot]:
         """The receiver's own snapshots above the base that would stop the receive.
@@ -287,11 +304,13 @@ def compare(
     target: str,
     excluded: frozenset[str],
     tokens: Mapping[str, Token],
+    changed: frozenset[str] = frozenset(),
 ) -> Comparison:
     """Match every dataset of the source with the table; see ``Comparison``.
 
     ``source`` must be without the excluded datasets; ``excluded`` keeps the receiver's copies of them
-    from being called orphans.
+    from being called orphans. ``changed`` are the paths whose receive was refused because something has
+    written to the copy: of that no list of snapshots tells.
     """
     there = receiver.datasets if receiver else {}
     orphans = {
@@ -299,7 +318,7 @@ def compare(
         for path, dataset in there.items()
         if path not in source.datasets and path not in excluded
     }
-    comparer = _Comparer(source, receiver, target, tokens, orphans)
+    comparer = _Comparer(source, receiver, target, tokens, orphans, changed)
     for dataset in source.datasets.values():
         comparer.look(dataset)
     return Comparison(

@@ -42,7 +42,7 @@ class Shape:
     """What the cost depends on.
 
     ``datasets`` to advance, ``created`` of them new on the receiver, ``snapshots`` that exist in the
-    whole tree (a lower bound where only some were asked for).
+    whole tree (by the root's own number where only some were asked for).
     """
 
     datasets: int
@@ -91,7 +91,7 @@ def choose(shape: Shape) -> Choice:
     """The cheaper form for a tree where both are possible."""
     replicate, level = replicate_cost(shape), level_cost(shape)
     figures = (
-        f"for {shape.datasets} datasets ({shape.created} new) with {shape.snapshots} or more snapshots "
+        f"for {shape.datasets} datasets ({shape.created} new) with about {shape.snapshots} snapshots "
         f"level costs about {level / replicate:.2f} of replicate"
     )
     return Choice(Form.LEVEL if level <= replicate else Form.REPLICATE, figures)

@@ -10,6 +10,7 @@ hand never wipes the receiver's history. Source: DESIGN.md, One run, step 11.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..model.trees import Dataset, Tree
 from .destroy import Candidates, DatasetPlan, Terms, refuse_future, require_complete
@@ -46,6 +47,35 @@ def candidates(source: Tree, receiver: Tree, bases: Mapping[str, int], terms: Te
         else:
             plans.append(_compare(dataset, judged, ours, bases[path]))
     return refuse_future(Candidates(receiver, terms, tuple(plans)), source.root)
+
+
+def after_push(receiver: Tree, source: Tree, confirmed: Mapping[str, str]) -> Tree:
+    """The receiver's tree as it will be once each path of ``confirmed`` has that snapshot; for a dry run.
+
+    Both trees are whole. Datasets that the push would create, or that share nothing with the source's yet,
+    stay as they are: of those there is nothing that could be dropped.
+    """
+    return replace(
+        receiver,
+        datasets={
+            path: _advanced(dataset, source.datasets[path], confirmed[path])
+            if path in confirmed and path in source.datasets
+            else dataset
+            for path, dataset in receiver.datasets.items()
+        },
+    )
+
+
+def _advanced(theirs: Dataset, ours: Dataset, target: str) -> Dataset:
+    known = {snapshot.guid for snapshot in theirs.snapshots}
+    base = next((snapshot for snapshot in reversed(ours.snapshots) if snapshot.guid in known), None)
+    wanted = ours.named(target)
+    if base is None or wanted is None:
+        return theirs
+    coming = [s for s in ours.snapshots if base.createtxg < s.createtxg <= wanted.createtxg]
+    newest = theirs.snapshots[-1].createtxg
+    arrived = tuple(replace(s, createtxg=newest + count) for count, s in enumerate(coming, 1))
+    return replace(theirs, snapshots=theirs.snapshots + arrived)
 
 
 def _compare(dataset: Dataset, judged: Judged, ours: Dataset, base_guid: int) -> DatasetPlan:

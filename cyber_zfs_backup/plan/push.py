@@ -63,6 +63,8 @@ class PushPlan:
     targets: Mapping[str, str]
     bases: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    fits: bool = True
+    """False where the roots have nothing in common: this may be the wrong receiver, nothing is sent."""
 
     @property
     def nothing_to_send(self) -> bool:
@@ -84,8 +86,9 @@ class PushQuestion:
     ``receiver`` is ``None`` where the receiver's root does not exist. ``target`` is the snapshot name
     that the source's root wants there. ``tokens`` tells, for each path whose receiver has a resume
     token, what the source says of it. ``set_aside`` are paths that failed earlier in this run and are
-    not tried again. ``properties_changed`` says that properties which travel differ from those of the
-    last confirmed push.
+    not tried again. ``changed`` are paths whose copy something has written to. ``properties_changed``
+    says that properties which travel differ from those of the last confirmed push. ``listed`` is how many
+    snapshots the root was seen to have: where the trees are not complete, a measure of the others.
     """
 
     source: Tree
@@ -96,7 +99,9 @@ class PushQuestion:
     properties_changed: bool = False
     excluded: frozenset[str] = frozenset()
     set_aside: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
     tokens: Mapping[str, Token] = field(default_factory=dict)
+    listed: int = 0
 
 
 def plan_push(question: PushQuestion) -> PushPlan | Unsettled:
@@ -111,7 +116,14 @@ def plan_push(question: PushQuestion) -> PushPlan | Unsettled:
             return _refused(question)
         if not complete:
             return Unsettled("the receiver has no such dataset yet")
-    found = compare(question.source, question.receiver, question.target, question.excluded, question.tokens)
+    found = compare(
+        question.source,
+        question.receiver,
+        question.target,
+        question.excluded,
+        question.tokens,
+        question.changed,
+    )
     if not complete and found.doubts:
         return Unsettled(found.doubts[0])
     return _decide(question, found)
@@ -127,12 +139,15 @@ def _refused(question: PushQuestion) -> PushPlan:
         what="the receiver has no such dataset, so this would be a first, full push",
         remedy="if that is what you want, run once with --force-non-incremental",
     )
-    return PushPlan(Choice(Form.REPLICATE, "nothing is sent"), (), (conflict,), frozenset({""}), (), {}, {})
+    choice = Choice(Form.REPLICATE, "nothing is sent")
+    return PushPlan(choice, (), (conflict,), frozenset({""}), (), {}, {}, fits=False)
 
 
 def _decide(question: PushQuestion, found: Comparison) -> PushPlan:
-    # Where the roots themselves do not fit, this may be the wrong receiver: nothing is sent at all.
-    fits = "" not in found.conflicted
+    # Where the roots share no snapshot, this may be the wrong receiver: nothing is sent at all, and what
+    # is wrong with the children is no news.
+    fits = "" not in found.conflicted or "" in found.bases
+    conflicts = found.conflicts if fits else found.conflicts[:1]
     gaps = [gap for gap in found.gaps if fits and gap.path not in question.set_aside]
     created = {gap.path for gap in gaps if gap.creates}
     obstacle = _replicate_obstacle(question, found, gaps)
@@ -144,12 +159,13 @@ def _decide(question: PushQuestion, found: Comparison) -> PushPlan:
     return PushPlan(
         choice=choice,
         steps=tuple(steps),
-        conflicts=found.conflicts,
+        conflicts=conflicts,
         conflicted=found.conflicted,
         orphans=found.orphans,
         targets=found.targets,
         bases=found.bases,
         notes=found.notes,
+        fits=fits,
     )
 
 
@@ -200,9 +216,17 @@ def _choice(question: PushQuestion, gaps: list[Gap], obstacle: str | None) -> Ch
     shape = Shape(
         datasets=len(gaps),
         created=sum(gap.creates for gap in gaps),
-        snapshots=sum(len(dataset.snapshots) for dataset in question.source.datasets.values()),
+        snapshots=_snapshots(question),
     )
     return choose(shape)
+
+
+def _snapshots(question: PushQuestion) -> int:
+    """How many snapshots the source's tree has; by the root's own number where only some were asked for."""
+    known = sum(len(dataset.snapshots) for dataset in question.source.datasets.values())
+    if question.source.complete:
+        return known
+    return max(known, question.listed * len(question.source.datasets))
 
 
 def _replicate(question: PushQuestion, gaps: list[Gap], choice: Choice) -> list[Step]:

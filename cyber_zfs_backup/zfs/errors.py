@@ -32,6 +32,7 @@ class Trouble(Enum):
     NO_TAG = "not held"
     NO_PARENT = "no parent dataset"
     LINK_LOST = "connection lost"
+    STALLED = "stalled"
     UNKNOWN = "unknown"
 
 
@@ -47,6 +48,12 @@ def _row(pattern: str, trouble: Trouble, remedy: str) -> _Row:
 
 
 _TABLE = (
+    # Our own words (see actions/execute.py); what the ended processes say on top means nothing.
+    _row(
+        r"no byte has moved for a long time",
+        Trouble.STALLED,
+        "look whether the network or a pool hangs, then run again: what has arrived is kept",
+    ),
     _row(
         r"sudo: (a password is required|a terminal is required|.*no tty present)|is not in the sudoers file|"
         r"is not allowed to execute",

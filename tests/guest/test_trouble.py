@@ -109,7 +109,7 @@ def test_the_receiver_was_changed(ground: Ground) -> None:
     )
     ran = ground.run("--action", "snapshot", "push")
     assert ran.status == 3, ran.errors
-    assert ran.problems() == ["modified"]
+    assert ran.problems() == ["diverged"]
     assert f"{SOURCE}/b" in ran.errors
     target = ran.action("push")["figures"]["target"]
     there = ground.snapshots(RECEIVER)

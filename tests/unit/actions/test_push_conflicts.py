@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
-from cyber_zfs_backup.config.job import Force
+import pytest
+
+from cyber_zfs_backup.config.job import Action, Force
+from cyber_zfs_backup.plan.cost import SendMode
 from tests.unit.actions.rig import (
+    HARSH,
     LEVEL,
     ONLY_PUSH,
+    REPLICATE,
     ROOT,
     THERE,
     Rig,
@@ -66,12 +71,70 @@ def test_an_encrypted_dataset_refuses_any_snapshot_above_its_base() -> None:
     assert rig.names_there("a")[-1] == rig.names("a")[-1]
 
 
-def test_a_conflict_of_the_root_stops_everything() -> None:
+def test_roots_that_share_no_snapshot_stop_everything() -> None:
+    """It may be the wrong receiver; also where a child would fit."""
     rig = Rig("a")
     rig.first()
+    rig.receiver.zfs("rename", f"{THERE}/a", "vault/a")
+    rig.receiver.zfs("rename", THERE, "vault/aside")
+    rig.receiver.zfs("create", THERE)
+    rig.receiver.zfs("snapshot", f"{THERE}@{rig.snap()}")
+    rig.receiver.zfs("rename", "vault/a", f"{THERE}/a")
+    before = rig.state(rig.receiver)
+    for dry_run in (True, False):
+        result = rig.run(actions=ONLY_PUSH, force=Force(True, True), dry_run=dry_run)
+        assert (result.exit_code, kinds(result)) == (65, ["no-common"])
+    assert rig.state(rig.receiver) == before
+
+
+def test_a_root_that_diverged_stops_itself_alone() -> None:
+    rig = Rig("a")
+    rig.first()
+    base = rig.names()[0]
     name = rig.snap()
     rig.receiver.zfs("snapshot", f"{THERE}@{name}")
-    before = rig.state(rig.receiver)
-    result = rig.run(actions=ONLY_PUSH, force=Force(True, True))
-    assert (result.exit_code, kinds(result)) == (65, ["diverged"])
-    assert rig.state(rig.receiver) == before
+    result = rig.run(actions=ONLY_PUSH)
+    assert (result.exit_code, kinds(result)) == (3, ["diverged"])
+    assert rig.names_there("a")[-1] == name
+    # What each of them builds on is held, night after night, and a harsh expire spares it.
+    for _ in range(2):
+        assert rig.night(retention=HARSH, force=Force(destroy_lots=True)).exit_code == 3
+        assert base in rig.held()[""]
+        assert rig.names("a")[-1] in rig.held()["a"]
+        assert rig.names_there("a")[-1] == rig.names("a")[-1]
+    rig.receiver.zfs("destroy", f"{THERE}@{name}")
+    result = rig.night()
+    assert result.exit_code == 0, problems(result)
+    assert [rig.names_there(path)[-1] for path in ("", "a")] == [rig.names()[-1]] * 2
+    assert rig.held() == rig.named()
+
+
+@pytest.mark.parametrize("mode", [LEVEL, REPLICATE])
+@pytest.mark.parametrize("children", [(), ("a", "b")], ids=["alone", "with children"])
+def test_a_copy_that_something_has_written_to_is_diverged(mode: SendMode, children: tuple[str, ...]) -> None:
+    """No list of snapshots shows it; the refused receive does."""
+    rig = Rig(*children)
+    rig.first()
+    base = rig.names()[0]
+    rig.receiver.zfs("set", "readonly=off", THERE)
+    rig.receiver.write(THERE, {"foreign": b"data"})
+    for _ in range(2):
+        result = rig.night(send_mode=mode, actions=frozenset({Action.SNAPSHOT, Action.PUSH}))
+        assert (result.exit_code, kinds(result)) == (3 if children else 65, ["diverged"])
+        said = problems(result)[0]
+        assert f"zfs rollback '{THERE}@{base}'" in said
+        assert f"receiver: @{base} guid" in said
+        assert all(rig.names_there(child)[-1] == rig.names()[-1] for child in children)
+    rig.receiver.zfs("rollback", f"{THERE}@{base}")
+    result = rig.night(send_mode=mode)
+    assert result.exit_code == 0, problems(result)
+    assert rig.here == rig.there
+    assert rig.held() == rig.named()
+
+
+def test_a_dry_run_has_the_exit_code_of_the_run() -> None:
+    rig = Rig("a", "b")
+    rig.first()
+    rig.receiver.zfs("snapshot", f"{THERE}/a@{rig.snap()}")
+    assert rig.run(actions=ONLY_PUSH, dry_run=True).exit_code == 3
+    assert rig.run(actions=ONLY_PUSH).exit_code == 3

@@ -280,6 +280,36 @@ def test_a_dry_run_touches_neither_side(first: bool) -> None:
     assert any("newest" in line for line in action(result, "expire").lines)
 
 
+@pytest.mark.parametrize("nights", [1, 3], ids=["pushed last night", "not for three nights"])
+def test_a_dry_run_shows_what_the_mirror_would_destroy(nights: int) -> None:
+    """Also of snapshots that its own push would bring first and its own expire would take."""
+    rig = Rig("a", "b")
+    rig.first()
+    for _ in range(3):
+        rig.night()
+    for _ in range(nights):
+        rig.snap()
+    rig.wait()
+    before = rig.states()
+    rig.receiver.calls.clear()
+    dry = rig.run(dry_run=True, retention=HARSH)
+    assert rig.states() == before
+    foreseen = action(dry, "mirror")
+    assert foreseen.figures["bytes_freed"] > 0  # type: ignore[operator]  # a count of bytes
+    assert mutations(rig.receiver.calls) == []
+    base = rig.names()[-nights - 1]
+    real = rig.run(retention=HARSH)
+    assert actions(dry) == actions(real)
+    # What was destroyed and not foreseen is the base, which stays one for as long as nothing is pushed.
+    missed = set(action(real, "mirror").lines) - set(foreseen.lines)
+    assert {line.partition(": ")[0] for line in missed if line.startswith("destroy")} == {
+        f"destroy {rig.full(path, THERE)}@{base}" for path in rig.paths()
+    }
+    foretold = {line for line in foreseen.lines if line.startswith("destroy")}
+    assert foretold
+    assert foretold <= set(action(real, "mirror").lines)
+
+
 def test_a_dry_run_of_a_push_to_an_unreachable_receiver_fails_like_the_run() -> None:
     rig = Rig()
     rig.receiver.faults.unreachable = True

@@ -33,7 +33,7 @@ EXIT_CODES = """\
 exit codes:
   0    done, or nothing to do
   1    an action failed (the others were done all the same)
-  2    usage or configuration error; nothing was run
+  2    usage or configuration error; nothing was changed
   3    done in part: some datasets could not be done
   4    another run pushes to the same destination; snapshot and expire were done
   65   needs a person: no common snapshot, or the two sides have diverged
@@ -49,7 +49,7 @@ json:
   "problems": [{"what", "where", "remedy", "kind"}], "figures": {...}}]}. "started" is in UTC. "outcome" is
   one of done, nothing, partial, conflict, passing, locked, failed, skipped. "error" is null, or
   {"kind", "message"} where the run broke off. "figures" holds counts, bytes and seconds by name. Names may
-  be added later; "schema" grows when one changes its meaning. A usage error prints no document.
+  be added later; "schema" grows when one changes its meaning. Arguments that cannot be read print none.
 """
 
 EPILOG = "\n".join((COMMANDS, EXAMPLES, EXIT_CODES, JSON))

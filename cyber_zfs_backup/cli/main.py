@@ -19,7 +19,6 @@ from .signals import Interrupted, interruptible
 from .surface import LogSurface
 
 _APT_PACKAGES = {
-    "dateutil": "python3-dateutil",
     "paramiko": "python3-paramiko",
     "rich": "python3-rich",
 }

@@ -122,7 +122,7 @@ def run_parser() -> argparse.ArgumentParser:
         type=_count,
         default=2,
         metavar="N",
-        help="how many data connections to use at most, from 1 to 16 (default: 2)",
+        help="how many data connections at a time at most, from 1 to 16 (default: 2)",
     )
     _add_show(parser)
     return parser

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import select
 import threading
 from collections.abc import Mapping, Sequence
@@ -10,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from .children import CannotStartError, Child, Words, child_environment
 from .errors import HostError, HostErrorKind
 from .protocol import Argv, Finished
-from .quoting import checked, joined
+from .quoting import checked, joined, shown
 from .shield import Cancel, TimeUpError, shielded
+
+log = logging.getLogger(__name__)
 
 
 class Runner:
@@ -106,6 +109,8 @@ class LocalHost:
 
     def run(self, argv: Argv, *, timeout: float | None = None) -> Finished:
         """Run a command to its end; see ``Host.run``."""
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s: %s", self.label, shown([argv]))
         return self._runner.run(argv, timeout)
 
     def close(self) -> None:

@@ -43,3 +43,13 @@ def joined(argvs: Sequence[Argv]) -> str:
     if not argvs:
         raise UnspeakableArgumentError("no command at all")
     return " && ".join(command_line(argv) for argv in argvs)
+
+
+_MOST_SHOWN = 1000
+"""Characters of commands that a log line shows; one command may name thousands of snapshots."""
+
+
+def shown(argvs: Sequence[Argv], between: str = " && ") -> str:
+    """Commands as a log shows them: quoted, and cut where they are long."""
+    text = between.join(" ".join(shlex.quote(word) for word in argv) for argv in argvs)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}... ({len(text)} characters)"

@@ -18,7 +18,7 @@ from .errors import HostError, HostErrorKind
 from .known_hosts import KnownKeys, read
 from .mux_control import MultiplexedControl
 from .protocol import Argv, Finished
-from .quoting import checked, joined
+from .quoting import checked, joined, shown
 from .ssh_config import SshSettings, check_destination, resolve
 from .ssh_errors import error_in
 from .ssh_options import unattended
@@ -81,6 +81,8 @@ class SshHost:
         was lost is made anew for the next command.
         """
         words = checked(argv)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s: %s", self.label, shown([argv]))
         return self._connected().run(words, timeout)
 
     def close(self) -> None:

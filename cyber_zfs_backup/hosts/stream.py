@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -10,8 +11,10 @@ from typing import Protocol
 from .errors import HostError, HostErrorKind
 from .protocol import Argv, Transfer
 from .pump import Ends, Pump, Side
-from .quoting import checked
+from .quoting import checked, shown
 from .shield import Cancel, shielded
+
+log = logging.getLogger(__name__)
 
 
 def _unwatched(_count: int) -> None:
@@ -64,6 +67,9 @@ class ProcessLink:
         status None or a shell's 127, never 0. Raises ``HostError`` STOPPED after ``stop``, and
         CONFIG where the ssh configuration is wrong.
         """
+        if log.isEnabledFor(logging.DEBUG):
+            ways = (self._source.label, self._receiver.label)
+            log.debug("%s to %s: %s | %s", *ways, shown(sends, "; "), shown(receives))
         ends = Ends(
             sends=tuple(self._side(self._source, (argv,)) for argv in sends),
             receive=self._side(self._receiver, receives),

@@ -33,6 +33,7 @@ class Trouble(Enum):
     NO_PARENT = "no parent dataset"
     LINK_LOST = "connection lost"
     STALLED = "stalled"
+    NOT_ARRIVED = "not arrived"
     UNKNOWN = "unknown"
 
 
@@ -53,6 +54,11 @@ _TABLE = (
         r"no byte has moved for a long time",
         Trouble.STALLED,
         "look whether the network or a pool hangs, then run again: what has arrived is kept",
+    ),
+    _row(
+        r"^every command succeeded, and yet",
+        Trouble.NOT_ARRIVED,
+        "look whether something on that host destroys or rolls back what arrives, then run again",
     ),
     _row(
         r"sudo: (a password is required|a terminal is required|.*no tty present)|is not in the sudoers file|"

@@ -21,7 +21,7 @@ PURE = ("model", "plan")
 HARMLESS = frozenset(
     (
         *("__future__", "abc", "bisect", "calendar", "collections", "copy", "dataclasses", "datetime"),
-        *("dateutil", "enum", "fnmatch", "functools", "graphlib", "hashlib", "heapq", "itertools", "json"),
+        *("enum", "fnmatch", "functools", "graphlib", "hashlib", "heapq", "itertools", "json"),
         *("math", "operator", "re", "shlex", "string", "types", "typing", "unicodedata"),
     )
 )

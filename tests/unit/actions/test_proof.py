@@ -95,6 +95,7 @@ def test_a_receive_that_lies_is_found_out_and_the_base_stays(path: str, mode: Se
     result = rig.night(send_mode=mode, retention=HARSH)
     assert (result.exit_code, blamed(result)) == (3, [rig.full(path)]), problems(result)
     assert "is not there" in problems(result)[0]
+    assert kinds(result) == ["not-arrived"]
     # The base is named and held, so it outlives every rule; of the others the new one is confirmed.
     target = rig.names()[-1]
     assert rig.names_there(path) == [base]

@@ -117,10 +117,10 @@ def test_what_was_typed_cannot_steer_the_terminal(capsys: Capture) -> None:
             "python3-paramiko is missing: apt install python3-paramiko",
         ),
         (
-            ModuleNotFoundError("No module named 'dateutil.relativedelta'", name="dateutil.relativedelta"),
+            ModuleNotFoundError("No module named 'rich.table'", name="rich.table"),
             2,
             "missing-module",
-            "python3-dateutil is missing: apt install python3-dateutil",
+            "python3-rich is missing: apt install python3-rich",
         ),
         (
             ModuleNotFoundError("No module named 'rich'", name="rich"),

@@ -95,7 +95,7 @@ def test_version_imports_nothing_but_the_package_itself(empty_package: Path) -> 
 def test_help_imports_nothing_that_only_the_work_needs() -> None:
     ours = set(imported(CHECKOUT, "-m", "cyber_zfs_backup", "--help"))
     assert "argparse" in ours
-    heavy = {"subprocess", "socket", "asyncio", "paramiko", "dateutil", "rich"}
+    heavy = {"subprocess", "socket", "asyncio", "paramiko", "rich"}
     assert ours & heavy == set()
 
 
@@ -141,7 +141,6 @@ def test_a_reader_that_has_gone_gets_no_traceback(word: str) -> None:
     ("module", "package"),
     [
         ("paramiko", "python3-paramiko"),
-        ("dateutil", "python3-dateutil"),
         ("rich", "python3-rich"),
     ],
 )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 import time
@@ -113,3 +114,11 @@ def test_several_commands_on_one_input_need_a_shell() -> None:
     host = LocalHost()
     assert host.data_command([["zfs", "send", "a b"]]) == ["zfs", "send", "a b"]
     assert host.data_command([["a", "b c"], ["d"]]) == ["/bin/sh", "-c", "a 'b c' && d"]
+
+
+def test_a_command_is_told_to_those_who_want_it_all(hosts: Hosts, caplog: pytest.LogCaptureFixture) -> None:
+    hosts.local().run(["echo", "quiet"])
+    assert caplog.messages == []
+    with caplog.at_level(logging.DEBUG, "cyber_zfs_backup"):
+        hosts.local().run(["echo", "a b"])
+    assert caplog.messages == ["this machine: echo 'a b'"]

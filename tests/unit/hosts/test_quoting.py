@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from cyber_zfs_backup.hosts.quoting import UnspeakableArgumentError, checked, command_line, joined
+from cyber_zfs_backup.hosts.quoting import UnspeakableArgumentError, checked, command_line, joined, shown
 
 NASTY = [
     "a b",
@@ -54,3 +54,11 @@ def test_no_command_is_refused(argv: list[str]) -> None:
 def test_no_commands_to_join_are_refused() -> None:
     with pytest.raises(UnspeakableArgumentError):
         joined([])
+
+
+def test_a_log_shows_commands_quoted_and_cut() -> None:
+    assert shown([["echo", "a b"], ["cat"]], "; ") == "echo 'a b'; cat"
+    long = shown([["zfs", "list", *(f"tank/d{number}@x" for number in range(1000))]])
+    assert len(long) < 1100
+    assert long.startswith("zfs list tank/d0@x tank/d1@x ")
+    assert long.endswith(" characters)")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -267,3 +268,12 @@ def test_close_ends_an_attempt_to_connect(hosts: Hosts, sshd: ScratchSshd) -> No
     thread.join(60)
     assert kinds == [HostErrorKind.STOPPED]
     assert hosts.gone() == []
+
+
+def test_a_command_is_told_to_those_who_want_it_all(
+    hosts: Hosts, sshd: ScratchSshd, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = hosts.far(sshd.config_file)
+    with caplog.at_level(logging.DEBUG, "cyber_zfs_backup"):
+        host.run(["echo", "a b"])
+    assert "scratch: echo 'a b'" in caplog.messages

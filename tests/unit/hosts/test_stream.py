@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import resource
 import signal
@@ -253,3 +254,11 @@ def test_no_descriptor_is_left_open(link: ProcessLink) -> None:
         link.transfer([["yes"]], [["true"]])
     time.sleep(0)
     assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_transfer_is_told_to_those_who_want_it_all(
+    link: ProcessLink, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "cyber_zfs_backup"):
+        link.transfer([["echo", "a b"], ["true"]], [["head", "-c1"], ["cat"]])
+    assert caplog.messages == ["this machine to this machine: echo 'a b'; true | head -c1 && cat"]

@@ -45,6 +45,13 @@ ROWS = [
         "    zfs send -t 1-abc",
         Trouble.CUT_OFF,
     ),
+    (
+        1,
+        "no byte has moved for a long time, so both sides were ended\n"
+        "cannot receive: failed to read from stream",
+        Trouble.STALLED,
+    ),
+    (0, "every command succeeded, and yet vault/x@y is not there", Trouble.NOT_ARRIVED),
     (1, "cannot receive compression property on vault/x: permission denied", Trouble.NOT_PERMITTED),
     (1, "cannot create 'vault/x/y': parent does not exist", Trouble.NO_PARENT),
     # The way to zfs

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from cyber_zfs_backup.zfs.parse import Properties, Property
-from cyber_zfs_backup.zfs.properties import digest, local_values, own_names
+from cyber_zfs_backup.zfs.properties import digest, limited, local_values, own_names
 
 
 def about(*more: tuple[str, str, str]) -> Properties:
@@ -36,13 +36,21 @@ def test_what_travels_counts(change: tuple[str, str, str]) -> None:
         ("compression", "lz4", "inherited from tank"),
         ("mountpoint", "/srv", "local"),
         ("readonly", "on", "local"),
-        ("quota", "5", "local"),
+        ("quota", "0", "local"),
         ("cyber-zfs-backup:base.1", "{}", "local"),
         ("atime", "off", "temporary"),
     ],
 )
 def test_what_does_not_travel_does_not_count(change: tuple[str, str, str]) -> None:
     assert of(change) == of()
+
+
+def test_of_a_limit_counts_that_there_is_one_and_not_how_much() -> None:
+    assert of(("quota", "5", "local")) == of(("quota", "6", "received")) != of()
+    assert of(("quota", "5", "local")) != of(("reservation", "5", "local"))
+    said = about(("quota", "5", "local"), ("refreservation", "0", "local"), ("reservation", "7", "received"))
+    assert limited(said, ["tank", "tank/a"]) == {"quota": ["tank"], "reservation": ["tank"]}
+    assert limited(said, ["tank/a"]) == {}
 
 
 def test_the_digest_does_not_depend_on_where_the_tree_stands() -> None:

@@ -5,7 +5,8 @@
 # bare.sh SSH_CONFIG HOST SOURCE RECEIVER TARGET [adopt]
 set -eu
 config=$1 host=$2 source=$3 receiver=$4 target=$5 adopt=${6:-}
-property=bare:base.$(printf %s "$receiver" | tr / .)
+# With the product's prefix, so that it takes this for no change of the source's properties.
+property=cyber-zfs-backup:bare.$(printf %s "$receiver" | tr / .)
 tag=bare:$receiver
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

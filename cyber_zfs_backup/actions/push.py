@@ -94,7 +94,7 @@ class _Push:
         self.receiver_about = receiver_about
         destination = ends.job.destination
         self.ledger = facts.ledgers.get(facts.tag, Ledger(Record(to=destination.label)))
-        self.changed = self.ledger.root.properties != facts.digest
+        self.changed = properties.differing(self.ledger.root.properties, facts.digest, facts.paths)
         self.failures: dict[str, ZfsError] = {}
         self.written_to: frozenset[str] = frozenset()
         self.executed = Executed()
@@ -266,9 +266,8 @@ class _Push:
 
     def _finish(self, plan: PushPlan, standings: dict[str, Standing]) -> Pushed:
         self._lift_limits()
-        digest = self.facts.digest
-        if self.changed and not set(plan.targets) <= self.executed.carried:
-            digest = self.ledger.root.properties
+        missed = (self.changed & set(plan.targets)) - self.executed.carried
+        digest = properties.brought_up(self.ledger.root.properties, self.facts.digest, missed)
         books.settle(self.ends, self.facts, self.ledger, standings, self.target, digest)
         return self._result(plan, standings)
 
@@ -277,7 +276,7 @@ class _Push:
 
         Once for each copy, before the ledger says that its properties have arrived.
         """
-        paths = self.executed.carried if self.changed else self.executed.created
+        paths = (self.executed.carried & self.changed) | self.executed.created
         root = self.ends.job.destination.dataset
         names = [join(self.facts.root, path) for path in self.facts.paths if path in paths]
         for limit, limited in properties.limited(self.facts.about, names).items():

@@ -87,8 +87,8 @@ class PushQuestion:
     that the source's root wants there. ``tokens`` tells, for each path whose receiver has a resume
     token, what the source says of it. ``set_aside`` are paths that failed earlier in this run and are
     not tried again. ``changed`` are paths whose copy something has written to. ``properties_changed``
-    says that properties which travel differ from those of the last confirmed push. ``listed`` is how many
-    snapshots the root was seen to have: where the trees are not complete, a measure of the others.
+    are paths whose properties that travel differ from those of the last confirmed push. ``listed`` is how
+    many snapshots the root was seen to have: where the trees are not complete, a measure of the others.
     """
 
     source: Tree
@@ -96,7 +96,7 @@ class PushQuestion:
     target: str
     mode: SendMode = SendMode.AUTO
     allow_full: bool = False
-    properties_changed: bool = False
+    properties_changed: frozenset[str] = frozenset()
     excluded: frozenset[str] = frozenset()
     set_aside: frozenset[str] = frozenset()
     changed: frozenset[str] = frozenset()
@@ -261,7 +261,7 @@ def _level(question: PushQuestion, gaps: list[Gap], created: set[str]) -> list[S
             continue
         repairs += _token_steps(gap)
         base = gap.base
-        carries = question.properties_changed or gap.creates
+        carries = gap.path in question.properties_changed or gap.creates
         if gap.creates and (gap.token is None or not gap.token.usable):
             oldest = question.source.datasets[gap.path].snapshots[0]
             fulls.append(

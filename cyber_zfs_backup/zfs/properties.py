@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
+from ..model.names import relative
 from . import commands
 from .parse import Properties, Property
 
@@ -30,25 +31,53 @@ def own_names(about: Properties) -> list[str]:
     )
 
 
-def digest(about: Properties, root: str, datasets: Sequence[str]) -> str:
-    """A short digest of every property that would travel, of the given datasets (full names).
+BUCKETS = 32
+"""Parts of a digest. A dataset's path says to which it belongs, so that one that changes, perhaps every
+night (by another tool's mark), has few others send their properties again."""
 
-    Two equal digests mean that the receiver needs no new properties. Only local and received values
-    travel (zfs-send.8, -p); ours, and those that the receive leaves out or overrides, do not count. Of a
-    limit counts that there is one, and not how much it is: see ``limited``.
+_PART = 8
+"""Hex digits of each part."""
+
+
+def digest(about: Properties, root: str, datasets: Sequence[str]) -> str:
+    """A digest of every property that would travel, of the given datasets (full names), in parts.
+
+    Equal parts mean that the receiver needs no new properties of their datasets. Only local and received
+    values travel (zfs-send.8, -p); ours, and those that the receive leaves out or overrides, do not count.
+    Of a limit counts that there is one, and not how much it is: see ``limited``.
     """
-    limits = [
-        f"{dataset[len(root) :]}\0{name}"
-        for name, limited_here in limited(about, datasets).items()
-        for dataset in limited_here
-    ]
-    lines = sorted(
-        f"{dataset[len(root) :]}\0{name}\0{prop.value}"
-        for dataset in datasets
-        for name, prop in about[dataset].items()
-        if _travels(name, prop)
-    )
-    return hashlib.sha256("\n".join([*lines, *limits]).encode()).hexdigest()[:16]
+    parts: list[list[str]] = [[] for _ in range(BUCKETS)]
+    for dataset in datasets:
+        path = relative(root, dataset)
+        lines = parts[_bucket(path)]
+        lines += (f"{path}\0{name}\0{p.value}" for name, p in about[dataset].items() if _travels(name, p))
+        lines += (f"{path}\0{name}" for name in limited(about, [dataset]))
+    return "".join(hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:_PART] for lines in parts)
+
+
+def differing(old: str, new: str, paths: Iterable[str]) -> frozenset[str]:
+    """The paths whose properties may have changed between two digests; all where there is no old one."""
+    if len(old) != len(new):
+        return frozenset(paths)
+    return frozenset(path for path in paths if _part(old, path) != _part(new, path))
+
+
+def brought_up(old: str, new: str, missed: Iterable[str]) -> str:
+    """The new digest, but for the parts of the ``missed`` paths, whose properties did not travel."""
+    kept = {_bucket(path) for path in missed}
+    if kept and len(old) != len(new):
+        return old
+    cuts = [slice(number * _PART, (number + 1) * _PART) for number in range(BUCKETS)]
+    return "".join((old if number in kept else new)[cut] for number, cut in enumerate(cuts))
+
+
+def _bucket(path: str) -> int:
+    return hashlib.sha256(path.encode()).digest()[0] % BUCKETS
+
+
+def _part(parts: str, path: str) -> str:
+    number = _bucket(path)
+    return parts[number * _PART : (number + 1) * _PART]
 
 
 def limited(about: Properties, datasets: Iterable[str]) -> dict[str, list[str]]:

@@ -95,6 +95,14 @@ def test_a_receiver_without_space(lab: Lab, product: Product) -> None:
     assert before.items() <= ground.snapshots(RECEIVER).items()
     held = {name.partition("@")[2] for name in ground.holds()}
     assert {name.partition("@")[2] for name in before} <= held
+    # With more space it goes on from what has arrived.
+    ground.sh("truncate -s 400M /run/more; zpool add -f vault /run/more")
+    again = ground.run("--action", "push")
+    assert again.status == 0, again.errors
+    assert ground.snapshots(RECEIVER).items() >= before.items()
+    moved = again.action("push")["figures"]["bytes"]
+    assert moved < 100 << 20
+    ground.sh("zpool destroy -f vault; rm /run/more")
 
 
 def test_the_receiver_was_changed(ground: Ground) -> None:

@@ -358,3 +358,19 @@ def test_the_base_survives_a_receiver_that_is_gone_for_weeks() -> None:
     rig.calm()
     assert rig.night().exit_code == 0
     assert rig.here == rig.there
+
+
+def test_a_changed_property_travels_with_its_own_dataset_alone() -> None:
+    """Other tools mark a dataset every night: that must not slow down all others."""
+    rig = Rig("a", "b", "c")
+    rig.first()
+    for number in range(3):
+        rig.source.zfs("set", f"other:mark={number}", f"{ROOT}/b")
+        rig.link.transfers.clear()
+        assert rig.night(send_mode=LEVEL).exit_code == 0
+        carried = [send for moved in rig.link.transfers for send in moved.sends if "-p" in send]
+        assert [send[-1].partition("@")[0] for send in carried] == [f"{ROOT}/b"]
+        assert rig.receiver.zfs("get", "-H", "-o", "value", "other:mark", f"{THERE}/b").strip() == str(number)
+    rig.link.transfers.clear()
+    assert rig.night(send_mode=LEVEL).exit_code == 0
+    assert not any("-p" in send for moved in rig.link.transfers for send in moved.sends)

@@ -177,9 +177,9 @@ def test_new_children_come_after_their_parents() -> None:
     assert steps(plan(source, receiver, "02", mode=LEVEL))[:2] == ["full n 02 +p new", "full n/m 02 +p new"]
 
 
-def test_changed_properties_travel_with_every_level_step() -> None:
-    found = plan(BOTH, AT_01, "02", mode=LEVEL, properties_changed=True)
-    assert steps(found) == ["level . 01..02 +p", "level a 01..02 +p", "level b 01..02 +p"]
+def test_changed_properties_travel_with_their_datasets_streams() -> None:
+    found = plan(BOTH, AT_01, "02", mode=LEVEL, properties_changed=frozenset({"", "a"}))
+    assert steps(found) == ["level . 01..02 +p", "level a 01..02 +p", "level b 01..02"]
 
 
 # Row: a child that lacks the target

@@ -6,7 +6,14 @@ from __future__ import annotations
 import pytest
 
 from cyber_zfs_backup.zfs.parse import Properties, Property
-from cyber_zfs_backup.zfs.properties import digest, limited, local_values, own_names
+from cyber_zfs_backup.zfs.properties import (
+    brought_up,
+    differing,
+    digest,
+    limited,
+    local_values,
+    own_names,
+)
 
 
 def about(*more: tuple[str, str, str]) -> Properties:
@@ -51,6 +58,29 @@ def test_of_a_limit_counts_that_there_is_one_and_not_how_much() -> None:
     said = about(("quota", "5", "local"), ("refreservation", "0", "local"), ("reservation", "7", "received"))
     assert limited(said, ["tank", "tank/a"]) == {"quota": ["tank"], "reservation": ["tank"]}
     assert limited(said, ["tank/a"]) == {}
+
+
+def test_a_change_concerns_its_own_dataset_and_few_others() -> None:
+    paths = ["", *(f"d{number}" for number in range(200))]
+    names = ["tank", *(f"tank/{path}" for path in paths[1:])]
+    plain: Properties = {name: {"atime": Property("off", "local")} for name in names}
+    one: Properties = {**plain, "tank/d7": {"atime": Property("on", "local")}}
+    old, new = digest(plain, "tank", names), digest(one, "tank", names)
+    assert differing(old, old, paths) == frozenset()
+    concerned = differing(old, new, paths)
+    assert "d7" in concerned
+    assert len(concerned) < 20
+    # Whoever has no record, or one of another kind, gets everything.
+    assert differing("", new, paths) == differing("12345678", new, paths) == frozenset(paths)
+    # What did not travel still differs the next time, and nothing else does.
+    assert brought_up(old, new, []) == new
+    assert brought_up(old, new, ["d7"]) == old
+    both = {**one, "tank": {"atime": Property("on", "local")}}
+    newer = digest(both, "tank", names)
+    missed_one = brought_up(old, newer, ["d7"])
+    assert "d7" in differing(missed_one, newer, paths)
+    assert "" not in differing(missed_one, newer, paths)
+    assert brought_up("", newer, ["d7"]) == ""
 
 
 def test_the_digest_does_not_depend_on_where_the_tree_stands() -> None:

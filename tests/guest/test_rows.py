@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rows of the planner's table on real OpenZFS: what fits is pushed, the rest is named with its remedy."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from .ground import RECEIVER, SOURCE, Ground, Ran
+from .lab import Lab, Product
+
+
+@pytest.fixture
+def ground(lab: Lab, product: Product) -> Ground:
+    made = Ground(lab, product)
+    made.sh(f"zfs create {SOURCE}; for i in a a/n b; do zfs create {SOURCE}/$i; done")
+    ran = made.run("--action", "snapshot", "push", "--force-non-incremental")
+    assert ran.status == 0, ran.errors
+    made.sh("sleep 1")
+    return made
+
+
+def night(ground: Ground, *more: str) -> Ran:
+    return ground.run("--action", "snapshot", "push", *more)
+
+
+def newest(ground: Ground, root: str, path: str = "") -> str:
+    return (
+        ground.sh(f"zfs list -H -o name -s createtxg -t snapshot {root}{path}")
+        .splitlines()[-1]
+        .partition("@")[2]
+    )
+
+
+def test_a_dataset_that_was_renamed_with_all_below_it(ground: Ground) -> None:
+    """The message has the command; afterwards nothing is sent twice."""
+    ground.sh(f"zfs rename {SOURCE}/a {SOURCE}/z")
+    ran = night(ground)
+    assert (ran.status, set(ran.problems())) == (3, {"renamed"}), ran.errors
+    assert newest(ground, RECEIVER, "/b") == newest(ground, SOURCE, "/b")
+    command = re.search(rf"zfs rename '{RECEIVER}/a' '{RECEIVER}/z'", ran.errors)
+    assert command is not None, ran.errors
+    ground.sh(f"{command.group()}; sleep 1")
+    ran = night(ground)
+    assert ran.status == 0, ran.errors
+    here, there = ground.both()
+    assert here == there
+
+
+def test_a_dataset_that_was_destroyed_and_made_anew(ground: Ground) -> None:
+    """The old one's copy is kept as it is."""
+    old = ground.snapshots(f"{RECEIVER}/b")
+    ground.sh(
+        f"zfs list -H -o name -t snapshot {SOURCE}/b | xargs zfs holds -H | awk '{{ print $2, $1 }}' | "
+        f"xargs -r -n2 zfs release; zfs destroy -r {SOURCE}/b; zfs create {SOURCE}/b"
+    )
+    ran = night(ground)
+    assert (ran.status, ran.problems()) == (3, ["no-common"]), ran.errors
+    assert f"{SOURCE}/b" in ran.errors
+    assert ground.snapshots(f"{RECEIVER}/b") == old
+    assert newest(ground, RECEIVER, "/a/n") == newest(ground, SOURCE, "/a/n")
+
+
+def test_a_dataset_that_lags_and_one_that_is_missing(ground: Ground) -> None:
+    """Both are brought up to the others, and then it is an ordinary night again."""
+    assert night(ground).status == 0
+    ground.sh(
+        f"zfs destroy {RECEIVER}/b@{newest(ground, RECEIVER, '/b')}; zfs destroy -r {RECEIVER}/a/n; sleep 1"
+    )
+    ran = night(ground)
+    assert ran.status == 0, ran.errors
+    there = ground.snapshots(RECEIVER)
+    assert there.items() <= ground.snapshots(SOURCE).items()
+    assert {newest(ground, RECEIVER, path) for path in ("", "/a", "/a/n", "/b")} == {newest(ground, SOURCE)}
+    ground.sh("sleep 1")
+    ran = night(ground)
+    assert ran.status == 0, ran.errors
+    assert "asking both sides for all" not in ran.errors
+
+
+def test_a_partial_receive_of_what_is_gone_by_now(ground: Ground) -> None:
+    """It is thrown away, and the next snapshot sent in its place."""
+    base = newest(ground, SOURCE)
+    ground.sh(
+        f"""
+        head -c 8M /dev/urandom > /{SOURCE}/b/bulk; zfs snapshot {SOURCE}/b@gone
+        zfs send -w -I @{base} {SOURCE}/b@gone | head -c 4000000 | zfs receive -s -u {RECEIVER}/b || true
+        zfs destroy {SOURCE}/b@gone
+        """
+    )
+    assert ground.value(f"{RECEIVER}/b", "receive_resume_token") != "-"
+    ran = night(ground)
+    assert ran.status == 0, ran.errors
+    assert ground.value(f"{RECEIVER}/b", "receive_resume_token") == "-"
+    here, there = ground.both()
+    assert here == there
+
+
+def test_the_receivers_own_snapshots(ground: Ground) -> None:
+    """One by hand is left alone; one of the name that is to come is in the way, and no GUID is guessed."""
+    ground.sh(f"zfs snapshot {RECEIVER}/b@by-hand")
+    ran = night(ground)
+    assert ran.status == 0, ran.errors
+    name = ground.sh("sleep 1; date -u +%Y-%m-%dT%H:%M:%SZ")
+    ground.sh(f"zfs snapshot -r {SOURCE}@{name}; zfs snapshot {RECEIVER}/a@{name}")
+    ran = ground.run("--action", "push")
+    assert (ran.status, ran.problems()) == (3, ["diverged"]), ran.errors
+    assert f"{SOURCE}/a" in ran.errors
+    assert newest(ground, RECEIVER, "/b") == name
+    assert "by-hand" in ground.sh(f"zfs list -H -o name -t snapshot {RECEIVER}/b")

@@ -65,6 +65,7 @@ class Rig:
     def __init__(self, *children: str, capacity: int | None = None) -> None:
         self.source, self.receiver, self.link = make_hosts("tank", "vault", capacity=capacity)
         self.said = Said()
+        self.always: dict[str, Any] = {}
         self.written = 0
         self.size = 300
         self.source.zfs("create", ROOT)
@@ -79,7 +80,7 @@ class Rig:
         other.source = FakeHost(copy.deepcopy(self.source.world))
         other.receiver = FakeHost(copy.deepcopy(self.receiver.world), "offsite")
         other.link = FakeLink(other.source, other.receiver)
-        other.written, other.size = self.written, self.size
+        other.written, other.size, other.always = self.written, self.size, self.always
         return other
 
     # The clock and the data
@@ -114,9 +115,9 @@ class Rig:
     # Runs
 
     def job(self, **changes: Any) -> Job:
-        """The plain job, changed."""
+        """The plain job, changed as ``always`` says and then as asked."""
         job = Job(dataset=ROOT, actions=ALL, destination=Destination("offsite", THERE))
-        return replace(job, **changes)
+        return replace(job, **{**self.always, **changes})
 
     def ends(self, **changes: Any) -> Ends:
         return Ends(

@@ -20,6 +20,11 @@ def median(runs: Sequence[Run]) -> float:
     return statistics.median(run.seconds for run in runs)
 
 
+def ratio(runs: Sequence[Run], to: Sequence[Run]) -> float:
+    """How many times as long these took as those, by their medians."""
+    return median(runs) / median(to)
+
+
 def table(title: str, rows: Sequence[Row], a: str = "", b: str = "") -> Iterator[str]:
     """Lines of a table. ``a`` and ``b`` name the rows that the ratios refer to, where there are such."""
     by_name = dict(rows)
@@ -44,4 +49,4 @@ def _line(name: str, runs: Sequence[Run], a: Sequence[Run] | None, b: Sequence[R
 
 
 def _ratio(runs: Sequence[Run], to: Sequence[Run] | None) -> str:
-    return "" if to is None else f"{median(runs) / median(to):.2f}"
+    return "" if to is None else f"{ratio(runs, to):.2f}"

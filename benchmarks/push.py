@@ -23,7 +23,7 @@ from tests.guest.machine import Machine
 from tests.guest.prepare import install_missing
 from tests.guest.recipe import Suite
 
-from .figures import Row, median, table
+from .figures import Row, median, ratio, table
 from .ground import FailedRunError, Ground, Run, expire_script, our_expire, ours, script, traced
 
 SOURCE, BIG = "bmsrc", "bmbig"
@@ -61,6 +61,7 @@ class Benchmark:
         self.options = options
         self.ways = [WAYS[way] for way in options.ways]
         self.target = ""
+        self.missed: list[str] = []
 
     def run(self) -> None:
         """All parts that are asked for, in the order in which they are named."""
@@ -120,6 +121,9 @@ class Benchmark:
             for way in turned(self.ways, number):
                 rows[way].append(self.run_once(f"push {number + 1}: {way}", way_of(way, self.target)))
         show("incremental push", list(rows.items()), A, B)
+        for other, limit in ((A, self.options.most_a), (B, self.options.most_b)):
+            if limit is not None:
+                self.hold_to(f"ours, auto, to {other}", ratio(rows["ours, auto"], rows[other]), limit)
 
     def noop(self) -> None:
         """A push with nothing new."""
@@ -155,6 +159,8 @@ class Benchmark:
         show("incremental push, ours, over a long way", list(rows.items()), "without delay")
         near, far = (median(runs) for runs in rows.values())
         print(f"difference of the medians: {far - near:.1f} s", flush=True)
+        if self.options.most_netem is not None:
+            self.hold_to("seconds that the long way costs", far - near, self.options.most_netem)
 
     def four(self) -> None:
         """The incremental push of the same tree with four times the snapshots."""
@@ -176,6 +182,9 @@ class Benchmark:
                 self.ground.change(source)
                 rows[way].append(self.run_once(f"push {number + 1}: {way}", ours(source, receiver)))
         show("incremental push as snapshots pile up", list(rows.items()), next(iter(rows)))
+        if self.options.most_four is not None:
+            few, many = rows.values()
+            self.hold_to("four times the snapshots", ratio(many, few), self.options.most_four)
 
     def trace(self) -> None:
         """One incremental push of ours and a second without anything new, command by command."""
@@ -187,6 +196,13 @@ class Benchmark:
         ):
             run = self.ground.measured(traced(argv))
             print(f"\n{what}, {run.seconds:.1f} s; CPU seconds {run.cpu}\n{run.stderr}", flush=True)
+
+    def hold_to(self, what: str, figure: float, limit: float) -> None:
+        """Note a figure that is not reached."""
+        verdict = "reached" if figure <= limit else "MISSED"
+        print(f"{what}: {figure:.2f}, to be at most {limit:g}: {verdict}", flush=True)
+        if figure > limit:
+            self.missed.append(what)
 
     def run_once(self, what: str, argv: Sequence[str]) -> Run:
         """Measure one command and say how long it took."""
@@ -237,7 +253,11 @@ def guest_for(options: argparse.Namespace) -> Iterator[Guest]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    for limit, way in ((options.most_a, "reference"), (options.most_b, "bare")):
+        if limit is not None and not {"auto", way} <= set(options.ways):
+            parser.error(f"nothing can be compared with {way}: it is not among the --ways")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the guest is ended
     if options.small:
         options.datasets, options.snapshots, options.rounds = 4, 4, 1
@@ -254,11 +274,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 benchmark.run()
             finally:
                 benchmark.ground.clean()
+            missed = benchmark.missed
     except (GuestError, FailedRunError) as error:
         say(f"benchmark: {error}")
         return 1
     print(load())
-    return 0
+    return 1 if missed else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -278,6 +299,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ways", nargs="+", choices=WAYS, default=[way for way in WAYS if way != "lane"], help="who pushes"
     )
+    for word, what in (
+        ("a", "ours takes more than this many times (a)"),
+        ("b", "ours takes more than this many times (b)"),
+        ("four", "four times the snapshots take more than this many times as long"),
+        ("netem", "the long way costs more than this many seconds"),
+    ):
+        parser.add_argument(f"--most-{word}", type=float, metavar="N", help=f"exit 1 where {what}")
     parser.add_argument("--suite", choices=[suite.value for suite in Suite], default=Suite.BOOKWORM.value)
     parser.add_argument("--attach", action="store_true", help="use the guest that is up")
     parser.add_argument("--small", action="store_true", help="a tree of 4 datasets, one round: does it work?")

@@ -217,8 +217,14 @@ def _choice(question: PushQuestion, gaps: list[Gap], obstacle: str | None) -> Ch
         datasets=len(gaps),
         created=sum(gap.creates for gap in gaps),
         snapshots=_snapshots(question),
+        carrying=sum(_carries(question, gap) for gap in gaps),
     )
     return choose(shape)
+
+
+def _carries(question: PushQuestion, gap: Gap) -> bool:
+    """Whether a dataset's streams bring its properties; a package always does."""
+    return gap.creates or gap.path in question.properties_changed
 
 
 def _snapshots(question: PushQuestion) -> int:
@@ -261,7 +267,7 @@ def _level(question: PushQuestion, gaps: list[Gap], created: set[str]) -> list[S
             continue
         repairs += _token_steps(gap)
         base = gap.base
-        carries = gap.path in question.properties_changed or gap.creates
+        carries = _carries(question, gap)
         if gap.creates and (gap.token is None or not gap.token.usable):
             oldest = question.source.datasets[gap.path].snapshots[0]
             fulls.append(

@@ -58,9 +58,9 @@ def test_an_unknown_host_key_is_shown_and_the_printed_command_adds_it(ground: Gr
         command = re.search(r"\(answer yes\) with: (.*)", ran.errors)
         assert command is not None, ran.errors
         # Somebody who answers yes.
-        ground.guest.put(b"#!/bin/sh\necho yes\n", "/run/yes")
+        ground.guest.put(b"#!/bin/sh\necho yes\n", "/opt/yes")
         ground.sh(
-            "chmod 755 /run/yes; export SSH_ASKPASS=/run/yes SSH_ASKPASS_REQUIRE=force\n" + command.group(1)
+            "chmod 755 /opt/yes; export SSH_ASKPASS=/opt/yes SSH_ASKPASS_REQUIRE=force\n" + command.group(1)
         )
         assert ground.both() == before
         ran = ground.run("--action", "snapshot", "push")

@@ -56,10 +56,17 @@ def test_a_dataset_that_was_destroyed_and_made_anew(ground: Ground) -> None:
         f"xargs -r -n2 zfs release; zfs destroy -r {SOURCE}/b; zfs create {SOURCE}/b"
     )
     ran = night(ground)
-    assert (ran.status, ran.problems()) == (3, ["no-common"]), ran.errors
+    assert (ran.status, ran.problems()) == (3, ["recreated"]), ran.errors
     assert f"{SOURCE}/b" in ran.errors
     assert ground.snapshots(f"{RECEIVER}/b") == old
     assert newest(ground, RECEIVER, "/a/n") == newest(ground, SOURCE, "/a/n")
+    command = re.search(rf"zfs rename '{RECEIVER}/b' '{RECEIVER}/b.old'", ran.errors)
+    assert command is not None, ran.errors
+    ground.sh(f"{command.group()}; sleep 1")
+    ran = night(ground)
+    assert ran.status == 0, ran.errors
+    assert ground.snapshots(f"{RECEIVER}/b") == ground.snapshots(f"{SOURCE}/b")
+    assert ground.snapshots(f"{RECEIVER}/b.old") == old
 
 
 def test_a_dataset_that_lags_and_one_that_is_missing(ground: Ground) -> None:

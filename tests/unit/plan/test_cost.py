@@ -41,6 +41,14 @@ def test_the_choice(shape: Shape, form: Form) -> None:
     )
 
 
+@pytest.mark.parametrize(("each", "with_properties"), [(3, 13.3 * 1.76), (44, 16.6 * 2.15)])
+def test_properties_make_the_receives_longer(each: int, with_properties: float) -> None:
+    """They are what a level push then waits for; it stays the cheaper form."""
+    shape = Shape(21, 0, 21 * each, carrying=21)
+    assert level_cost(shape) - 3.6 == pytest.approx(with_properties, rel=0.07)
+    assert choose(shape).form is Form.LEVEL
+
+
 def test_levels_cost_hardly_grows_with_the_snapshots_that_exist() -> None:
     few, many = Shape(20, 0, 20 * 44), Shape(20, 0, 80 * 44)
     assert level_cost(many) < 3 * level_cost(few)

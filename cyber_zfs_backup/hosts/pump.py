@@ -25,6 +25,10 @@ from .shield import Cancel
 _PIPE = 1 << 20
 _KEEP = 1 << 16
 """How much of the head, and of the tail, of what a process says is kept: -v and warnings can be endless."""
+_BULK = 1 << 16
+_GATHER = 0.001
+"""A stream of which so many bytes came at once is left alone for so many seconds, so that more gather in its
+pipe: otherwise each write of the sender wakes us, and where processors are few that slows the stream down."""
 _REPORT_EVERY = 0.1
 _LAST_WORDS = 1.0
 """How long to wait for a pipe's end after its process has ended: a proxy may hold it a little longer."""
@@ -167,20 +171,17 @@ class Pump:
     def _move(self, source: int, sink: int) -> _How:
         """Move one stream, to its end or as far as it goes."""
         self._last_move = None
+        waits_at = 0.0
         while True:
-            ready = self._wait_moving({source: select.POLLIN, sink: 0})
-            if ready and source not in ready:
-                # The receiving side has gone. That is well if the stream is at its end too.
-                ready = self._wait({source: select.POLLIN}, _PARTING)
-                if not ready:
-                    return _How.LEFT
-            if ready and not ready[source] & select.POLLIN:
-                return _How.WHOLE  # closed, and nothing left in it
-            if not ready or not self._wait_moving({sink: select.POLLOUT}):
-                return _How.STALLED
+            if time.monotonic() >= waits_at:
+                how = self._ready_to_move(source, sink)
+                if how is not None:
+                    return how
+                waits_at = time.monotonic() + _REPORT_EVERY
             try:
                 count = os.splice(source, sink, _PIPE, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
             except BlockingIOError:
+                waits_at = 0.0
                 continue
             except BrokenPipeError:
                 return _How.LEFT
@@ -188,6 +189,24 @@ class Pump:
             self._last_move = time.monotonic()
             if self._last_move - self._reported_at >= _REPORT_EVERY:
                 self._report()
+            if count < _BULK:
+                waits_at = 0.0
+            else:
+                time.sleep(_GATHER)
+
+    def _ready_to_move(self, source: int, sink: int) -> _How | None:
+        """Wait until bytes can move; the end of the stream, where that comes first."""
+        ready = self._wait_moving({source: select.POLLIN, sink: 0})
+        if ready and source not in ready:
+            # The receiving side has gone. That is well if the stream is at its end too.
+            ready = self._wait({source: select.POLLIN}, _PARTING)
+            if not ready:
+                return _How.LEFT
+        if ready and not ready[source] & select.POLLIN:
+            return _How.WHOLE  # closed, and nothing left in it
+        if not ready or not self._wait_moving({sink: select.POLLOUT}):
+            return _How.STALLED
+        return None
 
     def _wait_moving(self, wanted: Mapping[int, int]) -> Mapping[int, int]:
         """Wait as ``_wait`` does, reporting bytes meanwhile; an empty answer means that it stalled."""

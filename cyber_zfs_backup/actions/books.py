@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from ..hosts.protocol import Finished
 from ..model.names import join
-from ..plan.ledger import Ledger, Release, Standing, announced, encode, settled
+from ..plan.ledger import Ledger, Release, Standing, announced, encode, set_apart, settled, withdrawn
 from ..plan.push import PushPlan, StepKind
 from ..zfs.errors import ZfsError
 from .ask import Answers
@@ -47,19 +48,24 @@ def _steps_on_the_way(ledger: Ledger, plan: PushPlan) -> dict[tuple[str, str], N
     return dict.fromkeys((*bases, *steps))
 
 
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The ledger as it stands, and as it was ``before`` this push announced anything."""
+
+    now: Ledger
+    before: Ledger
+
+
 def settle(
-    ends: Ends,
-    facts: SourceFacts,
-    ledger: Ledger,
-    standings: Mapping[str, Standing],
-    target: str,
-    digest: str,
+    ends: Ends, facts: SourceFacts, books: Books, standings: Mapping[str, Standing], target: str, digest: str
 ) -> None:
     """Write what a fresh answer of the receiver has shown, and release what is no longer needed.
 
     A crash between any two of the commands leaves every name that matters both named and held.
     """
-    settlement = settled(ledger, standings, target, digest)
+    ledger = books.now
+    apart = _apart(ends, facts, books.before)
+    settlement = settled(set_apart(ledger, books.before, apart), books.before, standings, target, digest)
     _write(ends, facts, ledger, settlement.named)
     for hold in settlement.holds:
         ends.source.hold(facts.hold_tag, _named(facts, hold.paths, hold.name))
@@ -68,14 +74,35 @@ def settle(
     _write(ends, facts, settlement.named, settlement.final)
 
 
+def withdraw(ends: Ends, facts: SourceFacts, books: Books) -> None:
+    """Take back what this push announced, where nothing was seen of the copy.
+
+    It may not exist, or its pool may not be imported: what it may hold is as unknown as it was before.
+    """
+    for release in withdrawn(books.before, books.now, facts.paths):
+        _release(ends, facts, release)
+    _write(ends, facts, books.now, books.before)
+
+
+def _apart(ends: Ends, facts: SourceFacts, before: Ledger) -> list[str]:
+    """The excluded datasets that took part in an earlier push, by the names that the root's record has."""
+    paths = [path for path in sorted(facts.excluded) if path not in before.lagging]
+    if not paths or not before.root.names:
+        return []
+    found = ends.source.named_snapshots(
+        [full for name in before.root.names for full in _named(facts, paths, name)]
+    )
+    return [path for path in paths if join(facts.root, path) in found]
+
+
 def standings(answers: Answers, plan: PushPlan, target: str) -> dict[str, Standing]:
     """What the answers of both sides show of each dataset that takes part."""
     found = {}
     for path in plan.targets:
         there = answers.receiver.datasets.get(path) if answers.receiver else None
         theirs = {snapshot.guid for snapshot in there.snapshots} if there else set()
-        # Only an own snapshot needs our hold; a foreign one that is newer still never expires.
-        common = [s.name for s in answers.source.datasets[path].snapshots if s.own and s.guid in theirs]
+        # Whoever took it: a foreign snapshot that the copy ends with is its base too, and may be pruned here.
+        common = [s.name for s in answers.source.datasets[path].snapshots if s.guid in theirs]
         token = answers.tokens.get(path)
         found[path] = Standing(
             confirmed=target if target in common else (common[-1] if common else None),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -36,7 +36,8 @@ class SourceFacts:
 
     ``paths`` take part, parents first; ``excluded`` do not. ``tag`` stands for the job's destination
     in hold tags and property names. ``ledgers`` are the records of every destination, by tag;
-    ``mirror_due`` the tags of those that may hold what has expired here.
+    ``neighbours`` those of jobs whose tree contains this one, or lies in it, by the path at which they
+    begin here. ``mirror_due`` are the tags of destinations that may hold what has expired here.
     """
 
     root: str
@@ -45,6 +46,7 @@ class SourceFacts:
     excluded: frozenset[str]
     tag: str
     ledgers: Mapping[str, Ledger]
+    neighbours: tuple[tuple[str, Ledger], ...]
     mirror_due: frozenset[str]
 
     @property
@@ -112,6 +114,7 @@ def read_source(ends: Ends) -> SourceFacts:
         excluded=excluded,
         tag=tag,
         ledgers=_ledgers(root, about),
+        neighbours=tuple(_neighbours(root, about)),
         mirror_due=frozenset(properties.local_values(about[root], properties.MIRROR_PREFIX)),
     )
 
@@ -146,6 +149,35 @@ def _ledgers(root: str, about: Properties) -> dict[str, Ledger]:
     for tag, records in lagging.items():
         roots.setdefault(tag, Record(to=next(iter(records.values())).to))
     return {tag: Ledger(record, lagging.get(tag, {})) for tag, record in roots.items()}
+
+
+def _neighbours(root: str, about: Properties) -> Iterator[tuple[str, Ledger]]:
+    """The ledgers of nested jobs, as far as they speak of this tree: what they name is not ours to expire."""
+    for name, each in about.items():
+        path = relative(root, name)
+        for full, prop in each.items():
+            tag = full.removeprefix(properties.BASE_PREFIX)
+            if tag == full:
+                continue
+            if (not path and prop.source.startswith("inherited")) or (
+                path and prop.source == "local" and _begins_here(tag, prop.value, each["guid"].value)
+            ):
+                lagging = {
+                    relative(root, below): _record(below, tag, found[full].value, root)
+                    for below, found in about.items()
+                    if below.startswith(f"{name}/") and full in found and found[full].source == "local"
+                }
+                yield path, Ledger(_record(name, tag, prop.value, root), lagging)
+
+
+def _begins_here(tag: str, value: str, guid: str) -> bool:
+    """Whether a record is that of a job's root, and not of a dataset that lags: the GUID is in its tag."""
+    try:
+        label = decode(value).to
+    except LedgerError:
+        return False
+    cuts = (position for position, letter in enumerate(label) if letter == ":")
+    return any(destination_tag(int(guid), label[:cut], label[cut + 1 :]) == tag for cut in cuts)
 
 
 def _record(name: str, tag: str, value: str, root: str) -> Record:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..model.names import is_within
 from ..model.trees import Tree
 from ..plan import destroy
 from ..plan.ledger import in_flight
@@ -71,8 +72,10 @@ def protected(facts: SourceFacts, tree: Tree) -> Mapping[str, Mapping[str, str]]
     """What no rule may destroy, by path and snapshot name, with the reason: all that a destination has
     as base, and all that may have arrived there."""
     found: dict[str, dict[str, str]] = {}
-    for ledger in facts.ledgers.values():
+    for begins, ledger in (*(("", ledger) for ledger in facts.ledgers.values()), *facts.neighbours):
         for path, dataset in tree.datasets.items():
+            if not is_within(begins, path):
+                continue
             into = found.setdefault(path, {})
             record = ledger.of(path)
             for name in (*ledger.names_for(path), *in_flight(ledger, dataset)):

@@ -94,6 +94,7 @@ class _Push:
         self.receiver_about = receiver_about
         destination = ends.job.destination
         self.ledger = facts.ledgers.get(facts.tag, Ledger(Record(to=destination.label)))
+        self.before = self.ledger
         self.changed = properties.differing(self.ledger.root.properties, facts.digest, facts.paths)
         self.failures: dict[str, ZfsError] = {}
         self.written_to: frozenset[str] = frozenset()
@@ -130,6 +131,9 @@ class _Push:
                 self.failures.pop(path, None)
             if self.executed.hopeless:
                 break
+        if answers.receiver is None or not plan.fits:
+            books.withdraw(self.ends, self.facts, books.Books(self.ledger, self.before))
+            return self._result(plan, {})
         return self._finish(plan, self._standings(answers, plan))
 
     # Ask and plan
@@ -268,7 +272,8 @@ class _Push:
         self._lift_limits()
         missed = (self.changed & set(plan.targets)) - self.executed.carried
         digest = properties.brought_up(self.ledger.root.properties, self.facts.digest, missed)
-        books.settle(self.ends, self.facts, self.ledger, standings, self.target, digest)
+        accounts = books.Books(self.ledger, self.before)
+        books.settle(self.ends, self.facts, accounts, standings, self.target, digest)
         return self._result(plan, standings)
 
     def _lift_limits(self) -> None:

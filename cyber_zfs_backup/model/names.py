@@ -110,6 +110,11 @@ def relative(root: str, dataset: str) -> str:
     raise ValueError(f"{dataset!r} is not at or below {root!r}")
 
 
+def is_within(above: str, path: str) -> bool:
+    """Whether a relative path is ``above`` itself or below it; everything is within the root ('')."""
+    return not above or path == above or path.startswith(f"{above}/")
+
+
 def parent(path: str) -> str | None:
     """The path of the parent of a relative path; ``None`` for the root ('')."""
     if not path:

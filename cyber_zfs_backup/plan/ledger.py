@@ -73,9 +73,9 @@ class Ledger:
 class Standing:
     """What a fresh answer of the receiver shows of one dataset.
 
-    ``confirmed`` is the newest own snapshot (by its name on the source) that both hold, by GUID: the next
-    base. ``arriving`` is the snapshot that the receiver's resume token asks for. ``conflicted`` is true
-    where a person must act first; until then nothing is forgotten of it.
+    ``confirmed`` is the newest snapshot that both hold, by GUID, whoever took it (its name on the source):
+    the next base. ``arriving`` is the snapshot that the receiver's resume token asks for. ``conflicted`` is
+    true where a person must act first; until then nothing is forgotten of it.
     """
 
     confirmed: str | None
@@ -194,20 +194,23 @@ def in_flight(ledger: Ledger, dataset: Dataset) -> tuple[str, ...]:
     return tuple(s.name for s in dataset.snapshots if first <= s.createtxg <= last)
 
 
-def settled(ledger: Ledger, standings: Mapping[str, Standing], target: str, properties: str) -> Settlement:
+def settled(
+    ledger: Ledger, before: Ledger, standings: Mapping[str, Standing], target: str, properties: str
+) -> Settlement:
     """The ledger after a fresh answer of the receiver.
 
-    ``standings`` has an entry for each dataset of the source that takes part; '' is the root.
-    ``properties`` is the digest that stands when every dataset has arrived.
+    ``before`` is the ledger as it was before this push announced anything. ``standings`` has an entry for
+    each dataset of the source that takes part; '' is the root. Of all others nobody has asked, so what is
+    known of them stays. ``properties`` is the digest that stands when every dataset has arrived.
     """
     if standings.get("", Standing(None)).confirmed != target:
-        return _root_lags(ledger, standings, target)
-    lagging = {
-        path: record
-        for path, standing in standings.items()
-        if standing.confirmed != target and (record := _lag(ledger, path, standing)) is not None
-    }
-    old_names = {name for record in (ledger.root, *ledger.lagging.values()) for name in record.names}
+        return _root_lags(ledger, before, standings, target)
+    lagging = {path: record for path, record in ledger.lagging.items() if path not in standings}
+    for path, standing in standings.items():
+        if standing.confirmed != target and (record := _lag(before, path, standing)) is not None:
+            lagging[path] = record
+    told = (record for path, record in ledger.lagging.items() if path in standings)
+    old_names = {name for record in (ledger.root, *told) for name in record.names}
     former = tuple(sorted(old_names - {target}))
     all_there = all(standing.confirmed == target for standing in standings.values())
     named = Record(
@@ -219,22 +222,40 @@ def settled(ledger: Ledger, standings: Mapping[str, Standing], target: str, prop
     return _settlement(standings, target, Ledger(named, lagging))
 
 
-def _lag(ledger: Ledger, path: str, standing: Standing) -> Record | None:
+def set_apart(ledger: Ledger, before: Ledger, paths: Iterable[str]) -> Ledger:
+    """The ledger with a record of their own for datasets that do not take part for once.
+
+    The root's moves on; what it said of them before this push still holds.
+    """
+    known = replace(before.root, former=(), properties="")
+    return replace(ledger, lagging={**dict.fromkeys(paths, known), **ledger.lagging})
+
+
+def withdrawn(before: Ledger, announced_since: Ledger, paths: Iterable[str]) -> tuple[Release, ...]:
+    """What to release where nothing was seen of the copy: the names of this push, and no other."""
+    new = [name for name in announced_since.root.names if name not in before.root.names]
+    return _releases(new, before.lagging, paths)
+
+
+def _lag(before: Ledger, path: str, standing: Standing) -> Record | None:
     """A record of its own for a dataset that is not at the target; ``None`` where nothing of it counts."""
     if standing.conflicted and standing.confirmed is None:
-        # What the receiver has may be there under another name. Its base stays until a person has acted.
-        base = ledger.of(path).base
-        return None if base is None else Record(to=ledger.root.to, base=base)
+        # What the receiver has may be there under another name. All that is known of it stays until a
+        # person has acted; of what this push announced nothing was sent.
+        known = before.of(path)
+        pending = dict.fromkeys((*known.pending, *before.root.pending))
+        record = Record(known.to, known.base, tuple(name for name in pending if name != known.base))
+        return record if record.names else None
     if not standing.names:
         return None
-    return Record(to=ledger.root.to, base=standing.confirmed, pending=_others(standing))
+    return Record(to=before.root.to, base=standing.confirmed, pending=_others(standing))
 
 
 def _others(standing: Standing) -> tuple[str, ...]:
     return tuple(name for name in standing.names if name != standing.confirmed)
 
 
-def _root_lags(ledger: Ledger, standings: Mapping[str, Standing], target: str) -> Settlement:
+def _root_lags(ledger: Ledger, before: Ledger, standings: Mapping[str, Standing], target: str) -> Settlement:
     """The root did not arrive: its base stays, and so does everything that anything may have got.
 
     What no dataset of the receiver has, nor is getting, is released: else a receiver that refuses for
@@ -246,7 +267,12 @@ def _root_lags(ledger: Ledger, standings: Mapping[str, Standing], target: str) -
     pending = tuple(name for name in useful if name != base)
     former = tuple(name for name in ledger.root.names if name != base and name not in pending)
     named = replace(ledger.root, base=base, pending=pending, former=former)
-    return _settlement(standings, target, Ledger(named, ledger.lagging))
+    unseen = {
+        path: record
+        for path, standing in standings.items()
+        if path and standing.confirmed is None and (record := _lag(before, path, standing)) is not None
+    }
+    return _settlement(standings, target, Ledger(named, {**unseen, **ledger.lagging}))
 
 
 def _settlement(standings: Mapping[str, Standing], target: str, named: Ledger) -> Settlement:
@@ -266,11 +292,12 @@ def _settlement(standings: Mapping[str, Standing], target: str, named: Ledger) -
 
 
 def _releases(
-    names: Iterable[str], lagging: Mapping[str, Record], standings: Mapping[str, Standing]
+    names: Iterable[str], lagging: Mapping[str, Record], taking_part: Iterable[str]
 ) -> tuple[Release, ...]:
+    all_paths = tuple(taking_part)
     releases = []
     for name in names:
         keeping = {path for path, record in lagging.items() if name in record.names}
-        paths = None if not keeping else tuple(path for path in standings if path not in keeping)
+        paths = None if not keeping else tuple(path for path in all_paths if path not in keeping)
         releases.append(Release(name, paths))
     return tuple(releases)

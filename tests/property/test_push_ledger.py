@@ -57,6 +57,7 @@ class World:
         ]
         steps = [f"s{number}" for number in self.tokens.values()]
         oldest = ["s1"] if len(self.there) < len(PATHS) else []
+        self.before = self.ledger
         self.ledger = announced(self.ledger, [target], [*adopted, *steps, *oldest])
         self.check()
         for name in {target, *adopted, *steps, *oldest}:
@@ -85,7 +86,7 @@ class World:
             )
             for path in PATHS
         }
-        return settled(self.ledger, standings, target, "")
+        return settled(self.ledger, self.before, standings, target, "")
 
     def settle(self, found: Settlement, *, dies: bool) -> None:
         self.ledger = found.named

@@ -14,6 +14,7 @@ from cyber_zfs_backup.model.names import (
     BadNameError,
     check_dataset,
     check_snapshot,
+    is_within,
     join,
     own_name,
     own_time,
@@ -268,3 +269,18 @@ def test_what_is_not_below_the_root_has_no_relative_path(dataset: str) -> None:
 )
 def test_the_parent_of_a_path(path: str, above: str | None) -> None:
     assert parent(path) == above
+
+
+@pytest.mark.parametrize(
+    ("above", "path", "within"),
+    [
+        ("", "", True),
+        ("", "a/b", True),
+        ("a", "a", True),
+        ("a", "a/b", True),
+        ("a", "ab", False),
+        ("a", "", False),
+    ],
+)
+def test_what_lies_within_what(above: str, path: str, within: bool) -> None:
+    assert is_within(above, path) is within

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import pytest
 
 from cyber_zfs_backup.model.trees import Dataset, Snapshot
@@ -12,6 +15,7 @@ from cyber_zfs_backup.plan.ledger import (
     LedgerError,
     Record,
     Release,
+    Settlement,
     Standing,
     announced,
     decode,
@@ -19,7 +23,9 @@ from cyber_zfs_backup.plan.ledger import (
     encode,
     in_flight,
     renamed,
+    set_apart,
     settled,
+    withdrawn,
 )
 
 TO = "offsite:vault/copy"
@@ -67,8 +73,22 @@ def test_announced(before: Record, targets: list[str], adopted: list[str], after
 # After the push
 
 
+def after(
+    ledger: Ledger,
+    standings: Mapping[str, Standing],
+    target: str,
+    digest: str,
+    before: Ledger | None = None,
+) -> Settlement:
+    """The settlement of a push that announced the target, or (``before``) knew it already."""
+    if before is None:
+        pending = tuple(name for name in ledger.root.pending if name != target)
+        before = replace(ledger, root=replace(ledger.root, pending=pending))
+    return settled(ledger, before, standings, target, digest)
+
+
 def test_all_arrived_the_target_is_the_base_and_the_former_one_goes() -> None:
-    found = settled(
+    found = after(
         Ledger(record("t1", "t2", properties="old")), {"": Standing("t2"), "a": Standing("t2")}, "t2", "new"
     )
     assert found.named == Ledger(record("t2", "", "t1", "new"))
@@ -78,7 +98,7 @@ def test_all_arrived_the_target_is_the_base_and_the_former_one_goes() -> None:
 
 
 def test_a_child_that_lags_has_a_record_of_its_own_and_keeps_its_base() -> None:
-    found = settled(
+    found = after(
         Ledger(record("t1", "t2", properties="old")),
         {"": Standing("t2"), "a": Standing("t1"), "b": Standing("t2")},
         "t2",
@@ -91,9 +111,7 @@ def test_a_child_that_lags_has_a_record_of_its_own_and_keeps_its_base() -> None:
 
 
 def test_a_child_that_lags_with_a_token_keeps_what_the_token_asks_for() -> None:
-    found = settled(
-        Ledger(record("t1", "t2")), {"": Standing("t2"), "a": Standing("t1", "between")}, "t2", ""
-    )
+    found = after(Ledger(record("t1", "t2")), {"": Standing("t2"), "a": Standing("t1", "between")}, "t2", "")
     assert found.final.lagging == {"a": record("t1", "between")}
     assert found.holds == (Hold("t1", ("a",)), Hold("between", ("a",)))
 
@@ -101,12 +119,12 @@ def test_a_child_that_lags_with_a_token_keeps_what_the_token_asks_for() -> None:
 def test_what_its_own_record_names_is_held_once_more() -> None:
     """The run that wrote the record may have died before it held."""
     before = Ledger(record("t2", "t3"), {"a": record("t1")})
-    found = settled(before, {"": Standing("t3"), "a": Standing("t1")}, "t3", "")
+    found = after(before, {"": Standing("t3"), "a": Standing("t1")}, "t3", "")
     assert found.holds == (Hold("t1", ("a",)),)
 
 
 def test_a_child_that_got_further_than_its_record_is_held_there() -> None:
-    found = settled(Ledger(record("t1", "t3")), {"": Standing("t3"), "a": Standing("t2")}, "t3", "")
+    found = after(Ledger(record("t1", "t3")), {"": Standing("t3"), "a": Standing("t2")}, "t3", "")
     assert found.final.lagging == {"a": record("t2")}
     assert found.holds == (Hold("t2", ("a",)),)
     assert found.releases == (Release("t1", None),)
@@ -114,39 +132,79 @@ def test_a_child_that_got_further_than_its_record_is_held_there() -> None:
 
 def test_a_child_that_caught_up_has_no_record_any_more() -> None:
     before = Ledger(record("t2", "t3"), {"a": record("t1")})
-    found = settled(before, {"": Standing("t3"), "a": Standing("t3")}, "t3", "")
+    found = after(before, {"": Standing("t3"), "a": Standing("t3")}, "t3", "")
     assert found.final == Ledger(record("t3"))
     assert set(found.releases) == {Release("t1", None), Release("t2", None)}
 
 
 def test_a_child_in_conflict_whose_copy_is_not_found_keeps_its_base() -> None:
-    found = settled(
+    found = after(
         Ledger(record("t1", "t2")), {"": Standing("t2"), "a": Standing(None, conflicted=True)}, "t2", ""
     )
     assert found.final.lagging == {"a": record("t1")}
     assert found.releases == (Release("t1", ("",)),)
 
 
+def test_a_child_in_conflict_keeps_what_may_have_arrived_under_another_name_too() -> None:
+    """Of what this push announced nothing was sent; what an earlier one announced may be there."""
+    hidden = {"": Standing("t3"), "a": Standing(None, conflicted=True)}
+    found = after(Ledger(record("t1", "t2 t3")), hidden, "t3", "")
+    assert found.final.lagging == {"a": record("t1", "t2")}
+    found = after(
+        Ledger(record("t3", "t4"), {"a": record("t1", "t2")}), {**hidden, "": Standing("t4")}, "t4", ""
+    )
+    assert found.final.lagging == {"a": record("t1", "t2")}
+    same_again = Ledger(record("t1", "t3"))
+    assert after(same_again, hidden, "t3", "", before=same_again).final.lagging == {"a": record("t1", "t3")}
+
+
+def test_a_child_in_conflict_keeps_its_base_also_where_the_root_lags() -> None:
+    standings = {"": Standing("t2"), "a": Standing(None, conflicted=True)}
+    found = after(Ledger(record("t1", "t2 t3")), standings, "t3", "")
+    assert found.final == Ledger(record("t2"), {"a": record("t1", "t2")})
+    assert found.releases == (Release("t1", ("",)), Release("t3", None))
+
+
+def test_of_datasets_that_nobody_asked_about_everything_stays() -> None:
+    """One run with --exclude is no reason to forget what the copy of the excluded builds on."""
+    lags = Ledger(record("t2", "t3"), {"out": record("t1")})
+    found = after(lags, {"": Standing("t3"), "a": Standing("t3")}, "t3", "new")
+    assert found.final == Ledger(record("t3", properties="new"), {"out": record("t1")})
+    apart = set_apart(Ledger(record("t2", "t3")), Ledger(record("t2")), ["out"])
+    assert apart.lagging == {"out": record("t2")}
+    found = after(apart, {"": Standing("t3")}, "t3", "new")
+    assert found.final == Ledger(record("t3", properties="new"), {"out": record("t2")})
+    assert found.releases == (Release("t2", ("",)),)
+    assert set_apart(lags, lags, ["out"]).lagging == {"out": record("t1")}
+
+
+def test_where_nothing_was_seen_only_this_push_is_taken_back() -> None:
+    before = Ledger(record("t1", "t2"), {"a": record("t0", "t3")})
+    now = announced(before, ["t3", "t4"], [])
+    assert withdrawn(before, now, ["", "a"]) == (Release("t3", ("",)), Release("t4", None))
+    assert withdrawn(before, before, ["", "a"]) == ()
+
+
 def test_a_child_of_which_nothing_is_there_pins_nothing() -> None:
-    found = settled(Ledger(record("t1", "t2")), {"": Standing("t2"), "a": Standing(None)}, "t2", "")
+    found = after(Ledger(record("t1", "t2")), {"": Standing("t2"), "a": Standing(None)}, "t2", "")
     assert found.final == Ledger(record("t2"))
 
 
 def test_a_root_that_did_not_arrive_keeps_its_base_and_lets_go_of_the_target() -> None:
-    found = settled(Ledger(record("t1", "t2")), {"": Standing("t1"), "a": Standing("t1")}, "t2", "")
+    found = after(Ledger(record("t1", "t2")), {"": Standing("t1"), "a": Standing("t1")}, "t2", "")
     assert found.named == Ledger(record("t1", "", "t2"))
     assert found.releases == (Release("t2", None),)
     assert found.final == Ledger(record("t1"))
 
 
 def test_a_root_that_did_not_arrive_keeps_what_a_child_got() -> None:
-    found = settled(Ledger(record("t1", "t2")), {"": Standing("t1"), "a": Standing("t2")}, "t2", "")
+    found = after(Ledger(record("t1", "t2")), {"": Standing("t1"), "a": Standing("t2")}, "t2", "")
     assert found.final == Ledger(record("t1", "t2"))
     assert found.releases == ()
 
 
 def test_a_receiver_that_shows_nothing_costs_the_base_nothing() -> None:
-    found = settled(Ledger(record("t1", "t2")), {}, "t2", "")
+    found = after(Ledger(record("t1", "t2")), {}, "t2", "")
     assert found.final == Ledger(record("t1"))
 
 

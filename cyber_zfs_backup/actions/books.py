@@ -25,10 +25,12 @@ def announce(ends: Ends, facts: SourceFacts, ledger: Ledger, plan: PushPlan) -> 
     for path, name in plan.targets.items():
         wanted.setdefault(name, []).append(path)
     adopted: dict[str, list[str]] = {}
+    by_path: dict[str, list[str]] = {}
     for path, name in _steps_on_the_way(ledger, plan):
         if path not in wanted.get(name, ()):
             adopted.setdefault(name, []).append(path)
-    after = announced(ledger, wanted, adopted)
+            by_path.setdefault(path, []).append(name)
+    after = announced(ledger, wanted, by_path)
     if after != ledger:
         _write(ends, facts, ledger, after)
     for name, paths in wanted.items():
@@ -36,7 +38,8 @@ def announce(ends: Ends, facts: SourceFacts, ledger: Ledger, plan: PushPlan) -> 
         if any(ledger.of(path).base != name for path in paths):
             _hold(ends, facts, name, paths)
     for name, paths in adopted.items():
-        _hold(ends, facts, name, paths)
+        # Only where it is named: nobody would release it elsewhere.
+        ends.source.hold(facts.hold_tag, _named(facts, paths, name))
     return after
 
 
@@ -140,9 +143,12 @@ def _named(facts: SourceFacts, paths: Iterable[str], name: str) -> list[str]:
 def _write(ends: Ends, facts: SourceFacts, old: Ledger, new: Ledger) -> None:
     """Write the difference: first the records of datasets that lag, then the root's, then what goes."""
     name = facts.property_name
+    alike: dict[str, list[str]] = {}
     for path, record in new.lagging.items():
         if old.lagging.get(path) != record:
-            ends.source.set_property(name, encode(record), [join(facts.root, path)])
+            alike.setdefault(encode(record), []).append(join(facts.root, path))
+    for value, datasets in alike.items():
+        ends.source.set_property(name, value, datasets)
     if new.root != old.root:
         ends.source.set_property(name, encode(new.root), [facts.root])
     gone = [join(facts.root, path) for path in old.lagging if path not in new.lagging]

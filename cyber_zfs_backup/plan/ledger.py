@@ -164,19 +164,28 @@ def renamed(record: Record, old: str, new: str) -> Record:
     return replace(record, base=base, pending=names(record.pending), former=names(record.former))
 
 
-def announced(ledger: Ledger, targets: Iterable[str], adopted: Iterable[str]) -> Ledger:
+def announced(ledger: Ledger, targets: Iterable[str], adopted: Mapping[str, Iterable[str]]) -> Ledger:
     """The ledger with the targets named as pending, before any of them is held or sent.
 
-    ``adopted`` are bases that the receiver showed but the ledger does not name; they are named too.
+    ``adopted`` are, by path, bases that the receiver showed but the ledger does not name, and steps on the
+    way. They are named by a record of that dataset's own: a property has room for 8 KiB (zfsprops.7), and
+    hundreds of datasets may each have another name.
     """
+    wanted = dict.fromkeys((*adopted.get("", ()), *targets))
     known = set(ledger.root.names)
-    new = [name for name in dict.fromkeys((*adopted, *targets)) if name not in known]
+    new = [name for name in wanted if name not in known]
     # A former name that is a target again must not be released behind the push's back.
-    wanted = set(targets) | set(adopted)
     former = tuple(name for name in ledger.root.former if name not in wanted)
     back = [name for name in ledger.root.former if name in wanted]
     root = replace(ledger.root, pending=(*ledger.root.pending, *back, *new), former=former)
-    return replace(ledger, root=root)
+    lagging = dict(ledger.lagging)
+    for path, names in adopted.items():
+        own = ledger.lagging.get(path) or replace(ledger.root, former=(), properties="")
+        more = tuple(name for name in dict.fromkeys(names) if name not in (own.base, *own.pending))
+        if path and more:
+            left = tuple(name for name in own.former if name not in more)
+            lagging[path] = replace(own, pending=(*own.pending, *more), former=left)
+    return Ledger(root, lagging)
 
 
 def in_flight(ledger: Ledger, dataset: Dataset) -> tuple[str, ...]:
@@ -209,17 +218,14 @@ def settled(
     for path, standing in standings.items():
         if standing.confirmed != target and (record := _lag(before, path, standing)) is not None:
             lagging[path] = record
-    told = (record for path, record in ledger.lagging.items() if path in standings)
-    old_names = {name for record in (ledger.root, *told) for name in record.names}
-    former = tuple(sorted(old_names - {target}))
     all_there = all(standing.confirmed == target for standing in standings.values())
-    named = Record(
+    root = Record(
         to=ledger.root.to,
         base=target,
-        former=former,
+        former=tuple(sorted(set(ledger.root.names) - {target})),
         properties=properties if all_there else ledger.root.properties,
     )
-    return _settlement(standings, target, Ledger(named, lagging))
+    return _settlement(ledger, standings, target, Ledger(root, lagging))
 
 
 def set_apart(ledger: Ledger, before: Ledger, paths: Iterable[str]) -> Ledger:
@@ -264,18 +270,21 @@ def _root_lags(ledger: Ledger, before: Ledger, standings: Mapping[str, Standing]
     root = standings.get("", Standing(None))
     base = root.confirmed if root.confirmed is not None else ledger.root.base
     useful = dict.fromkeys(name for path in sorted(standings) for name in standings[path].names)
-    pending = tuple(name for name in useful if name != base)
+    pending = tuple(name for name in useful if name != base and name in {*ledger.root.names, *root.names})
     former = tuple(name for name in ledger.root.names if name != base and name not in pending)
-    named = replace(ledger.root, base=base, pending=pending, former=former)
-    unseen = {
+    own = {
         path: record
         for path, standing in standings.items()
-        if path and standing.confirmed is None and (record := _lag(before, path, standing)) is not None
+        if path
+        and not (standing.names and {*standing.names} <= {base, *pending})
+        and (record := _lag(before, path, standing)) is not None
     }
-    return _settlement(standings, target, Ledger(named, {**unseen, **ledger.lagging}))
+    named = replace(ledger.root, base=base, pending=pending, former=former)
+    return _settlement(ledger, standings, target, Ledger(named, {**ledger.lagging, **own}))
 
 
-def _settlement(standings: Mapping[str, Standing], target: str, named: Ledger) -> Settlement:
+def _settlement(ledger: Ledger, standings: Mapping[str, Standing], target: str, new: Ledger) -> Settlement:
+    """The steps from ``ledger`` to ``new``, whose root's record still has its former names."""
     holds: dict[str, list[str]] = {}
     for path, standing in standings.items():
         # The target was held before the first byte. Of the others nobody knows: a record may have been
@@ -283,11 +292,28 @@ def _settlement(standings: Mapping[str, Standing], target: str, named: Ledger) -
         for name in standing.names:
             if name != target:
                 holds.setdefault(name, []).append(path)
+    final = Ledger(
+        replace(new.root, former=()),
+        {path: replace(record, former=()) for path, record in new.lagging.items()},
+    )
+    # A record that goes stays until the holds of all that it names are released.
+    between = dict(final.lagging)
+    own: dict[str, list[str]] = {}
+    for path, old in ledger.lagging.items():
+        gone = [name for name in old.names if name not in final.names_for(path)]
+        record = final.lagging.get(path)
+        between[path] = old if record is None else replace(record, former=tuple(gone))
+        for name in gone:
+            if path not in standings or name not in new.root.former:
+                own.setdefault(name, []).append(path)
     return Settlement(
-        named=named,
+        named=Ledger(new.root, between),
         holds=tuple(Hold(name, tuple(paths)) for name, paths in holds.items()),
-        releases=_releases(named.root.former, named.lagging, standings),
-        final=Ledger(replace(named.root, former=()), named.lagging),
+        releases=(
+            *_releases(new.root.former, final.lagging, standings),
+            *(Release(name, tuple(paths)) for name, paths in own.items()),
+        ),
+        final=final,
     )
 
 

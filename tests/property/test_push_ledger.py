@@ -50,18 +50,21 @@ class World:
                 assert number is None or (path, f"s{number}") in self.held, (path, number)
 
     def announce(self, target: str) -> None:
-        adopted = [
-            f"s{number}"
+        adopted = {
+            path: [f"s{number}"]
             for path, number in self.there.items()
             if f"s{number}" not in self.ledger.names_for(path)
-        ]
-        steps = [f"s{number}" for number in self.tokens.values()]
-        oldest = ["s1"] if len(self.there) < len(PATHS) else []
+        }
+        for path, number in self.tokens.items():
+            adopted.setdefault(path, []).append(f"s{number}")
+        for path in PATHS:
+            if path not in self.there:
+                adopted.setdefault(path, []).append("s1")
         self.before = self.ledger
-        self.ledger = announced(self.ledger, [target], [*adopted, *steps, *oldest])
+        self.ledger = announced(self.ledger, [target], adopted)
         self.check()
-        for name in {target, *adopted, *steps, *oldest}:
-            self.held |= {(path, name) for path in PATHS}
+        self.held |= {(path, target) for path in PATHS}
+        self.held |= {(path, name) for path, names in adopted.items() for name in names}
 
     def send(self, fate: dict[str, str]) -> None:
         for path in PATHS:

@@ -248,3 +248,31 @@ def test_a_nested_job_expires_nothing_that_may_have_arrived_for_the_other(
     rig.wait(HOUR)
     result = rig.run(**job)
     assert result.exit_code == 0, problems(result)
+
+
+def test_hundreds_of_datasets_with_an_oldest_snapshot_of_their_own() -> None:
+    """What is named on the way must fit into properties of 8 KiB; containers have a dataset for each layer."""
+    children = [f"c{number:03}" for number in range(300)]
+    rig = Rig(*children)
+    for child in children:
+        rig.source.zfs("snapshot", f"{ROOT}/{child}@autosnap_of_the_layer_{child}_with_a_long_name")
+    rig.snap()
+    rig.link.break_next(None, None, 0)
+    assert rig.run(send_mode=LEVEL, force=FORCED, actions=ONLY_PUSH).exit_code in (3, 75)
+    result = hour(rig, send_mode=LEVEL, force=FORCED)
+    assert result.exit_code == 0, problems(result)
+    assert all_equal(rig)
+    ledger = rig.ledger()
+    assert ledger is not None
+    assert ledger.lagging == {}
+
+
+def test_what_several_new_datasets_get_on_the_way_is_held_on_them_alone() -> None:
+    """Their oldest snapshot is on the whole tree; nobody would release it where it is not named."""
+    rig = Rig("a")
+    rig.first()
+    for child in ("n1", "n2"):
+        rig.source.zfs("create", f"{ROOT}/{child}")
+    rig.snap()
+    assert rig.night(send_mode=LEVEL).exit_code == 0
+    assert all_equal(rig)

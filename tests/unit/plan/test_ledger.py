@@ -67,7 +67,15 @@ def dataset(names: str, path: str = "") -> Dataset:
     ],
 )
 def test_announced(before: Record, targets: list[str], adopted: list[str], after: Record) -> None:
-    assert announced(Ledger(before), targets, adopted).root == after
+    assert announced(Ledger(before), targets, {"": adopted}).root == after
+
+
+def test_what_a_dataset_alone_is_to_get_on_the_way_is_in_its_own_record() -> None:
+    """A property has room for 8 KiB, and hundreds of datasets may each have a name of their own."""
+    found = announced(Ledger(record("t1")), ["t2"], {"a": ["oldest"], "b": ["t1"], "c": ["x", "y"]})
+    assert found == Ledger(record("t1", "t2"), {"a": record("t1", "oldest"), "c": record("t1", "x y")})
+    more = announced(Ledger(record("t1"), {"a": record("t0")}), ["t2"], {"a": ["between"]})
+    assert more.lagging == {"a": record("t0", "between")}
 
 
 # After the push
@@ -134,7 +142,8 @@ def test_a_child_that_caught_up_has_no_record_any_more() -> None:
     before = Ledger(record("t2", "t3"), {"a": record("t1")})
     found = after(before, {"": Standing("t3"), "a": Standing("t3")}, "t3", "")
     assert found.final == Ledger(record("t3"))
-    assert set(found.releases) == {Release("t1", None), Release("t2", None)}
+    assert found.named == Ledger(record("t3", "", "t2"), {"a": record("t1")})
+    assert found.releases == (Release("t2", None), Release("t1", ("a",)))
 
 
 def test_a_child_in_conflict_whose_copy_is_not_found_keeps_its_base() -> None:
@@ -180,7 +189,7 @@ def test_of_datasets_that_nobody_asked_about_everything_stays() -> None:
 
 def test_where_nothing_was_seen_only_this_push_is_taken_back() -> None:
     before = Ledger(record("t1", "t2"), {"a": record("t0", "t3")})
-    now = announced(before, ["t3", "t4"], [])
+    now = announced(before, ["t3", "t4"], {})
     assert withdrawn(before, now, ["", "a"]) == (Release("t3", ("",)), Release("t4", None))
     assert withdrawn(before, before, ["", "a"]) == ()
 

@@ -240,7 +240,12 @@ def set_apart(ledger: Ledger, before: Ledger, paths: Iterable[str]) -> Ledger:
 def withdrawn(before: Ledger, announced_since: Ledger, paths: Iterable[str]) -> tuple[Release, ...]:
     """What to release where nothing was seen of the copy: the names of this push, and no other."""
     new = [name for name in announced_since.root.names if name not in before.root.names]
-    return _releases(new, before.lagging, paths)
+    own: dict[str, list[str]] = {}
+    for path, record in announced_since.lagging.items():
+        for name in record.names:
+            if name not in (*before.names_for(path), *new):
+                own.setdefault(name, []).append(path)
+    return (*_releases(new, before.lagging, paths), *_each(own))
 
 
 def _lag(before: Ledger, path: str, standing: Standing) -> Record | None:
@@ -311,10 +316,14 @@ def _settlement(ledger: Ledger, standings: Mapping[str, Standing], target: str, 
         holds=tuple(Hold(name, tuple(paths)) for name, paths in holds.items()),
         releases=(
             *_releases(new.root.former, final.lagging, standings),
-            *(Release(name, tuple(paths)) for name, paths in own.items()),
+            *_each(own),
         ),
         final=final,
     )
+
+
+def _each(own: Mapping[str, Iterable[str]]) -> Iterable[Release]:
+    return (Release(name, tuple(paths)) for name, paths in own.items())
 
 
 def _releases(

@@ -251,7 +251,7 @@ def test_a_nested_job_expires_nothing_that_may_have_arrived_for_the_other(
 
 
 def test_hundreds_of_datasets_with_an_oldest_snapshot_of_their_own() -> None:
-    """What is named on the way must fit into properties of 8 KiB; containers have a dataset for each layer."""
+    """What is named on the way must fit into 8 KiB a property; containers have a dataset for each layer."""
     children = [f"c{number:03}" for number in range(300)]
     rig = Rig(*children)
     for child in children:
@@ -276,3 +276,17 @@ def test_what_several_new_datasets_get_on_the_way_is_held_on_them_alone() -> Non
     rig.snap()
     assert rig.night(send_mode=LEVEL).exit_code == 0
     assert all_equal(rig)
+
+
+def test_of_a_first_push_that_brought_nothing_nothing_is_held() -> None:
+    rig = Rig("a")
+    rig.snap()
+    rig.source.zfs("create", f"{ROOT}/late")
+    rig.snap()
+    rig.snap()
+    rig.link.break_next(0)
+    assert rig.run(actions=ONLY_PUSH, send_mode=LEVEL, force=FORCED).exit_code == 75
+    assert rig.held() == {}
+    ledger = rig.ledger()
+    assert ledger is not None
+    assert (ledger.root.names, ledger.lagging) == ((), {})

@@ -192,6 +192,12 @@ def test_where_nothing_was_seen_only_this_push_is_taken_back() -> None:
     now = announced(before, ["t3", "t4"], {})
     assert withdrawn(before, now, ["", "a"]) == (Release("t3", ("",)), Release("t4", None))
     assert withdrawn(before, before, ["", "a"]) == ()
+    now = announced(Ledger(record("t1")), ["t2"], {"a": ["old"], "b": ["old"], "c": ["older"]})
+    assert withdrawn(Ledger(record("t1")), now, ["", "a", "b", "c"]) == (
+        Release("t2", None),
+        Release("old", ("a", "b")),
+        Release("older", ("c",)),
+    )
 
 
 def test_a_child_of_which_nothing_is_there_pins_nothing() -> None:

@@ -71,8 +71,11 @@ class Executor:
         self._done = Executed()
         self._counting = threading.Lock()
 
-    def run(self, plan: PushPlan) -> Executed:
-        """Steps that touch one dataset alone first, in order; then what can be joined, in lanes."""
+    def run(self, plan: PushPlan, *, apart: bool = False) -> Executed:
+        """Steps that touch one dataset alone first, in order; then what can be joined, in lanes.
+
+        ``apart`` gives each dataset a connection of its own, so that one which fails keeps no other back.
+        """
         failed: set[str] = set()
         joined = []
         for step in plan.steps:
@@ -86,7 +89,7 @@ class Executor:
                 failed.add(step.path)
         joined = [step for step in joined if not _hit(step.path, failed)]
         if joined and not self._done.hopeless:
-            self._lanes(joined)
+            self._lanes(joined, apart=apart)
         return self._done
 
     def _alone(self, step: Step, plan: PushPlan) -> bool:
@@ -103,11 +106,11 @@ class Executor:
             return False
         return True
 
-    def _lanes(self, steps: Sequence[Step]) -> None:
+    def _lanes(self, steps: Sequence[Step], *, apart: bool) -> None:
         sizes = [sum(len(word.encode()) + 3 for word in self._receive(step)) + 4 for step in steps]
         # Room for sudo and a longer program name on the far side.
         limit = commands.MAX_COMMAND_BYTES - 4096
-        lanes = share_out(steps, self._ends.job.lanes, sizes, limit)
+        lanes = share_out(steps, len(steps) if apart else self._ends.job.lanes, sizes, limit)
         # One worker a lane keeps the number of connections at a time; more lanes than that only wait.
         pool = ThreadPoolExecutor(self._ends.job.lanes, thread_name_prefix="lane")
         futures = [pool.submit(self._lane, lane) for lane in lanes]

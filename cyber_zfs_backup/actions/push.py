@@ -25,6 +25,10 @@ from .result import ActionResult, Outcome, Problem
 _ROUNDS = 8
 """Times that a push plans anew after a fault; each round leaves at least one failed dataset aside."""
 
+_APART = 2
+"""The round from which on each dataset has a connection of its own: where several fail, each would else
+keep back all that follow it on its lane, round after round."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
@@ -104,7 +108,7 @@ class _Push:
 
     def run(self) -> Pushed:
         answers, plan = self._first_plan()
-        for _round in range(_ROUNDS):
+        for number in range(_ROUNDS):
             self._show(plan)
             if self.ends.job.dry_run:
                 return self._result(plan, self._standings(answers, plan))
@@ -117,7 +121,7 @@ class _Push:
             if parent_missing is not None:
                 return Pushed(parent_missing, self.facts)
             self._hold(plan)
-            done = Executor(self.ends, self.facts).run(plan)
+            done = Executor(self.ends, self.facts).run(plan, apart=number >= _APART)
             self._add(done)
             standings = self._arrived(answers, plan, done)
             if standings is not None:
@@ -295,7 +299,11 @@ class _Push:
 
     def _result(self, plan: PushPlan, standings: Mapping[str, Standing]) -> Pushed:
         confirmed = self._confirmed(plan, standings)
-        problems = (*(report.conflict_problem(c) for c in plan.conflicts), *self._failure_problems())
+        problems = (
+            *(report.conflict_problem(c) for c in plan.conflicts),
+            *self._failure_problems(),
+            *self._not_reached(plan, confirmed),
+        )
         outcome = self._outcome(plan, confirmed)
         result = ActionResult(
             "push",
@@ -333,6 +341,18 @@ class _Push:
     def _failure_problems(self) -> list[Problem]:
         root = self.facts.root
         return [report.failure_problem(join(root, path), error) for path, error in self.failures.items()]
+
+    def _not_reached(self, plan: PushPlan, confirmed: Mapping[str, str]) -> list[Problem]:
+        """What has neither arrived nor a reason of its own; where the whole push ended, that is the reason."""
+        if self.executed.hopeless or not plan.fits:
+            return []
+        told = {*confirmed, *plan.conflicted, *self.failures}
+        left = [join(self.facts.root, path) for path in plan.targets if path not in told]
+        if not left:
+            return []
+        what = f"not pushed, the run ended before it: {', '.join(left[:5])}"
+        more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+        return [Problem(what + more, left[0], "run again; first mend what failed", "not-reached")]
 
     def _outcome(self, plan: PushPlan, confirmed: Mapping[str, str]) -> Outcome:
         if not plan.conflicts and not self.failures and len(confirmed) == len(plan.targets):

@@ -138,3 +138,18 @@ def test_a_dry_run_has_the_exit_code_of_the_run() -> None:
     rig.receiver.zfs("snapshot", f"{THERE}/a@{rig.snap()}")
     assert rig.run(actions=ONLY_PUSH, dry_run=True).exit_code == 3
     assert rig.run(actions=ONLY_PUSH).exit_code == 3
+
+
+def test_many_datasets_that_fail_keep_no_other_back() -> None:
+    """Every second copy was written to: all of those are named, all others pushed, every night."""
+    children = [f"c{number:02}" for number in range(40)]
+    rig = Rig(*children)
+    rig.first()
+    for child in children[::2]:
+        rig.receiver.write(f"{THERE}/{child}", {"foreign": b"data"})
+    for _ in range(2):
+        result = rig.night(send_mode=LEVEL)
+        newest = rig.names()[-1]
+        assert result.exit_code == 3
+        assert [child for child in children if newest in rig.names_there(child)] == children[1::2]
+        assert kinds(result) == ["diverged"] * 20

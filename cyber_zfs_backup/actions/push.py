@@ -343,7 +343,7 @@ class _Push:
         return [report.failure_problem(join(root, path), error) for path, error in self.failures.items()]
 
     def _not_reached(self, plan: PushPlan, confirmed: Mapping[str, str]) -> list[Problem]:
-        """What has neither arrived nor a reason of its own; where the whole push ended, that is the reason."""
+        """What has neither arrived nor a reason of its own; the end of the whole push is one."""
         if self.executed.hopeless or not plan.fits:
             return []
         told = {*confirmed, *plan.conflicted, *self.failures}

@@ -20,6 +20,7 @@ from .ends import Ends, SourceFacts
 _HOPELESS = frozenset(
     {
         Trouble.LINK_LOST,
+        Trouble.SSH_REFUSED,
         Trouble.NO_SPACE,
         Trouble.NO_ZFS,
         Trouble.NO_MODULE,
@@ -74,7 +75,8 @@ class Executor:
     def run(self, plan: PushPlan, *, apart: bool = False) -> Executed:
         """Steps that touch one dataset alone first, in order; then what can be joined, in lanes.
 
-        ``apart`` gives each dataset a connection of its own, so that one which fails keeps no other back.
+        New datasets are joined on one lane, parents first. ``apart`` gives each stream a connection of its
+        own, so that one which fails keeps no other back.
         """
         failed: set[str] = set()
         joined = []
@@ -83,7 +85,7 @@ class Executor:
                 break
             if _hit(step.path, failed):
                 continue
-            if step.kind is StepKind.LEVEL:
+            if step.kind is StepKind.LEVEL or (step.kind is StepKind.FULL and not apart):
                 joined.append(step)
             elif not self._alone(step, plan):
                 failed.add(step.path)
@@ -107,10 +109,7 @@ class Executor:
         return True
 
     def _lanes(self, steps: Sequence[Step], *, apart: bool) -> None:
-        sizes = [sum(len(word.encode()) + 3 for word in self._receive(step)) + 4 for step in steps]
-        # Room for sudo and a longer program name on the far side.
-        limit = commands.MAX_COMMAND_BYTES - 4096
-        lanes = share_out(steps, len(steps) if apart else self._ends.job.lanes, sizes, limit)
+        lanes = [[[step]] for step in steps] if apart else self._shared_out(steps)
         # One worker a lane keeps the number of connections at a time; more lanes than that only wait.
         pool = ThreadPoolExecutor(self._ends.job.lanes, thread_name_prefix="lane")
         futures = [pool.submit(self._lane, lane) for lane in lanes]
@@ -125,9 +124,33 @@ class Executor:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _lane(self, steps: Sequence[Step]) -> None:
-        if not self._done.hopeless:
-            self._transfer(steps, tuple(step.path for step in steps))
+    def _shared_out(self, steps: Sequence[Step]) -> list[list[list[Step]]]:
+        """Lanes, each of connections that follow each other: one, unless its command would be too long.
+
+        Not more than were asked for, however many datasets there are.
+        """
+        new = [step.path for step in steps if step.kind is StepKind.FULL]
+        # Dataset by dataset, so that the first which is not at its target is the one that failed.
+        first = sorted((step for step in steps if step.path in new), key=lambda step: new.index(step.path))
+        rest = [step for step in steps if step.path not in new]
+        wanted = self._ends.job.lanes
+        if first and wanted == 1:
+            first, rest = [*first, *rest], []
+        # What follows on the heels of its own full stream must not overtake it.
+        lanes = [self._connections(first, 1)] if first else []
+        room = wanted - len(lanes)
+        others = self._connections(rest, room) if rest else []
+        return lanes + [others[number::room] for number in range(min(len(others), room))]
+
+    def _connections(self, steps: Sequence[Step], count: int) -> list[list[Step]]:
+        sizes = [sum(len(word.encode()) + 3 for word in self._receive(step)) + 4 for step in steps]
+        # Room for sudo and a longer program name on the far side.
+        return share_out(steps, count, sizes, commands.MAX_COMMAND_BYTES - 4096)
+
+    def _lane(self, connections: Sequence[Sequence[Step]]) -> None:
+        for steps in connections:
+            if self._done.hopeless or not self._transfer(steps, tuple(step.path for step in steps)):
+                return
 
     def _transfer(self, steps: Sequence[Step], suspects: tuple[str, ...]) -> bool:
         sends = [self._ends.source.argv(self._send(step)) for step in steps]
@@ -143,8 +166,8 @@ class Executor:
                 return False
             carried = suspects if steps[0].kind is StepKind.REPLICATE else ()
             self._done.carried.update(carried, (step.path for step in steps if step.properties))
-            if any(step.creates for step in steps):
-                self._done.created.update(suspects)
+            new = [step.path for step in steps if step.creates]
+            self._done.created.update(suspects if new and steps[0].kind is StepKind.REPLICATE else new)
             return True
 
     def _failure(self, steps: Sequence[Step], suspects: tuple[str, ...], transfer: Transfer) -> Failure:
@@ -152,6 +175,8 @@ class Executor:
             words = "no byte has moved for a long time, so both sides were ended"
             ended = replace(transfer.receive, stderr=f"{words}\n{transfer.receive.stderr}")
             return Failure(suspects, ZfsError(self._ends.receiver.label, ended))
+        if transfer.trouble is not None:
+            return Failure(suspects, ZfsError(transfer.trouble.where, transfer.receive, transfer.trouble))
         last = transfer.sends[-1] if transfer.sends else None
         if last is not None and not last.ok and _tells(last) and not _died_of_receiver(transfer.receive):
             step = steps[min(len(transfer.sends), len(steps)) - 1]
@@ -171,12 +196,12 @@ class Executor:
     def _send(self, step: Step) -> list[str]:
         target = f"{join(self._facts.root, step.path)}@{step.target}"
         if step.kind is StepKind.RESUME:
-            return commands.send_resume(step.token or "")
+            return commands.send_resume(step.token or "", raw=step.raw)
         if step.kind is StepKind.REPLICATE:
             return commands.send_replicate(target, step.base)
         if step.kind is StepKind.FULL or step.base is None:
             return commands.send_full(target, properties=step.properties)
-        return commands.send_level(target, step.base, properties=step.properties)
+        return commands.send_level(target, step.base, properties=step.properties, raw=step.raw)
 
     def _receive(self, step: Step) -> list[str]:
         there = self._there(step.path)

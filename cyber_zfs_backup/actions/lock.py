@@ -8,7 +8,9 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ..config.job import Destination
@@ -16,6 +18,20 @@ from ..config.job import Destination
 
 class LockError(Exception):
     """The lock's file cannot be made. The message says where and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushLock:
+    """What asking for the lock came to. True where this run has it.
+
+    ``holder`` tells, where another run has it, which process that is and since when; empty where its
+    file does not say so.
+    """
+
+    holder: str | None = None
+
+    def __bool__(self) -> bool:
+        return self.holder is None
 
 
 def lock_folder() -> Path:
@@ -27,10 +43,11 @@ def lock_folder() -> Path:
 
 
 @contextmanager
-def push_lock(source: str, destination: Destination, folder: Path | None = None) -> Iterator[bool]:
-    """Hold the destination's lock while the context lasts; answers False where another run has it.
+def push_lock(source: str, destination: Destination, folder: Path | None = None) -> Iterator[PushLock]:
+    """Hold the destination's lock while the context lasts, or answer who has it.
 
-    The kernel lets go of it when the process dies, however it dies.
+    The kernel lets go of it when the process dies, however it dies. So what the file says counts only
+    while somebody holds it; it is there for the person who looks for a run that hangs.
     """
     place = folder if folder is not None else lock_folder()
     readable = re.sub(r"[^A-Za-z0-9.-]+", "_", destination.label)[:80]
@@ -46,8 +63,19 @@ def push_lock(source: str, destination: Destination, folder: Path | None = None)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
+            yield PushLock(os.pread(file, 200, 0).decode("utf-8", "replace").strip())
             return
-        yield True
+        try:
+            _sign(file, f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+            yield PushLock()
+        finally:
+            _sign(file, "")
     finally:
         os.close(file)
+
+
+def _sign(file: int, holder: str) -> None:
+    """Let the lock's file say who holds it. A full disk is no reason not to push."""
+    with suppress(OSError):
+        os.ftruncate(file, 0)
+        os.pwrite(file, holder.encode(), 0)

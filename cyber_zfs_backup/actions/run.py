@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from ..config.job import Action, Job
+from ..config.job import Action, Job, UsageError
 from ..hosts.errors import HostError
 from ..hosts.local import LocalHost
 from ..hosts.ssh import SshHost
@@ -28,12 +29,15 @@ from .snapshot import Taken, snapshot
 
 Answer = TypeVar("Answer")
 
+_log = logging.getLogger(__name__)
+
 STALL = 15 * 60.0
 """Seconds without a byte after which a stream that has begun is ended on both sides."""
 
 PATIENCE = 6 * 3600.0
-"""Seconds after which a command that moves no data is ended: a pool that hangs answers never, and half a
-million snapshots on slow disks are listed, or destroyed, in less."""
+"""Seconds after which a command that moves no data is ended, and a stream that does not begin or whose
+receive does not end: a pool that hangs answers never, and half a million snapshots on slow disks are listed,
+or destroyed, in less."""
 
 
 def run(job: Job, surface: Surface) -> RunResult:
@@ -48,7 +52,7 @@ def real_ends(job: Job, surface: Surface) -> Iterator[Ends]:
     here = LocalHost()
     config = job.destination.ssh_config
     there = SshHost(job.destination.ssh, None if config is None else str(config))
-    link = ProcessLink(here, there, stall=STALL)
+    link = ProcessLink(here, there, stall=STALL, patience=PATIENCE)
     try:
         yield Ends(
             job=job,
@@ -96,8 +100,8 @@ class _Run:
         if Action.PUSH not in self.wanted or self.ends.job.dry_run:
             return self._all(None if Action.PUSH in self.wanted else _not_wanted())
         try:
-            with push_lock(self.ends.job.dataset, self.ends.job.destination) as free:
-                return self._all(None if free else _locked_out(self.ends))
+            with push_lock(self.ends.job.dataset, self.ends.job.destination) as lock:
+                return self._all(None if lock else _locked_out(self.ends, lock.holder))
         except LockError as error:
             problem = Problem(str(error), "lock", "then run again", "lock")
             return self._all(_failed("push", Outcome.FAILED, problem))
@@ -131,7 +135,12 @@ class _Run:
 
 
 def attempt(action: str, do: Callable[[], Answer]) -> Answer | ActionResult:
-    """Do an action; trouble with a host or with zfs becomes its result."""
+    """Do an action; trouble with a host or with zfs becomes its result, and so does a mistake of ours.
+
+    Otherwise a mistake in one action would stop the others every night, and the pool fill up. What is not
+    this action's alone goes up: usage, a module that is not installed, and a broken assertion (after
+    which nothing that this program believes is worth a destroy).
+    """
     try:
         return do()
     except HostError as error:
@@ -147,6 +156,13 @@ def attempt(action: str, do: Callable[[], Answer]) -> Answer | ActionResult:
         what, _, remedy = str(error).rpartition("; ")
         kind = "garbled" if isinstance(error, GarbledError) else "damaged-record"
         return _failed(action, Outcome.FAILED, Problem(what, action, remedy, kind))
+    except (UsageError, ModuleNotFoundError, AssertionError):
+        raise
+    except Exception as error:  # the last resort, in the words of cli/main.py
+        _log.debug("%s: internal error", action, exc_info=True)
+        what = f"internal error: {type(error).__name__}: {error}"
+        remedy = "please report it, run again with --debug"
+        return _failed(action, Outcome.FAILED, Problem(what, action, remedy, "internal"))
 
 
 def _failed(action: str, outcome: Outcome, problem: Problem) -> ActionResult:
@@ -157,11 +173,13 @@ def _not_wanted() -> ActionResult:
     return ActionResult("push", Outcome.SKIPPED, "not asked for")
 
 
-def _locked_out(ends: Ends) -> ActionResult:
+def _locked_out(ends: Ends, holder: str | None) -> ActionResult:
+    known = f" ({holder})" if holder else ""
     problem = Problem(
-        f"another run is pushing to {ends.job.destination.label}",
+        f"another run is pushing to {ends.job.destination.label}{known}",
         ends.job.dataset,
-        "nothing to do: that run goes on; see it with `ps` or `systemctl status cyber-zfs-backup`",
+        "nothing to do: that run goes on; see it with `ps` or `systemctl status cyber-zfs-backup`, and end "
+        "it where it hangs",
         "locked",
     )
     return _failed("push", Outcome.LOCKED, problem)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from .errors import HostError
+
 Argv = Sequence[str]
 """A command as a vector of arguments; never a string for a shell."""
 
@@ -59,13 +61,15 @@ class Transfer:
 
     ``sends`` holds the sending commands that were started, in order (the last one is the one that
     failed, where one did); ``receive`` is the whole receiving side. ``bytes_moved`` counts what went
-    into the receiving side. ``stalled`` is true where the stall limit ended it.
+    into the receiving side. ``stalled`` is true where it was ended because nothing moved for too
+    long. ``trouble`` tells what kept it from one of the hosts, where that is what went wrong.
     """
 
     sends: tuple[Finished, ...]
     receive: Finished
     bytes_moved: int
     stalled: bool = False
+    trouble: HostError | None = None
 
     @property
     def ok(self) -> bool:

@@ -61,6 +61,19 @@ class Ends:
     receive: Side
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long nothing may move, in seconds, before both sides are ended. None: for ever.
+
+    ``stall`` counts within a stream, from one byte to the next. ``patience``, the longer one, counts
+    where silence may be work: before a stream's first byte (a sender that reads metadata) and after
+    its last (a receiver that commits).
+    """
+
+    stall: float | None = None
+    patience: float | None = None
+
+
 class _How(Enum):
     """How a stream came to its end."""
 
@@ -94,11 +107,9 @@ class _Process:
 class Pump:
     """Runs one transfer, in one thread; ``cancel`` ends it from outside."""
 
-    def __init__(
-        self, ends: Ends, stall: float | None, on_bytes: Callable[[int], None], cancel: Cancel
-    ) -> None:
+    def __init__(self, ends: Ends, limits: Limits, on_bytes: Callable[[int], None], cancel: Cancel) -> None:
         self._ends = ends
-        self._stall = stall
+        self._limits = limits
         self._on_bytes = on_bytes
         self._cancel = cancel
         self._poll = select.poll()
@@ -107,6 +118,7 @@ class Pump:
         self._moved = 0
         self._reported = 0
         self._reported_at = 0.0
+        self._began = 0.0
         self._last_move: float | None = None
         self._sent: list[Finished] = []
         self._sender: _Process | None = None
@@ -126,8 +138,10 @@ class Pump:
             how = self._feed(child.stdin.fileno())
             self._report()
             child.stdin.close()
-            if how is not _How.STALLED:
-                self._see_out(receiver, None if how is _How.WHOLE else _SETTLE)
+            if how is _How.WHOLE and not self._see_out(receiver, self._limits.patience):
+                how = _How.STALLED
+            elif how is _How.LEFT:
+                self._see_out(receiver, _SETTLE)
         except _CancelledError:
             self._report()
         finally:
@@ -157,7 +171,9 @@ class Pump:
             if how is _How.STALLED:
                 return how
             child.stdout.close()
-            self._see_out(self._sender, None if how is _How.WHOLE else _PARTING)
+            parting = self._limits.patience if how is _How.WHOLE else _PARTING
+            if not self._see_out(self._sender, parting) and how is _How.WHOLE:
+                return _How.STALLED
             self._listen_no_more(self._sender)
             finished = self._sender.finished()
             self._sender = None
@@ -170,6 +186,7 @@ class Pump:
 
     def _move(self, source: int, sink: int) -> _How:
         """Move one stream, to its end or as far as it goes."""
+        self._began = time.monotonic()
         self._last_move = None
         waits_at = 0.0
         while True:
@@ -210,13 +227,15 @@ class Pump:
 
     def _wait_moving(self, wanted: Mapping[int, int]) -> Mapping[int, int]:
         """Wait as ``_wait`` does, reporting bytes meanwhile; an empty answer means that it stalled."""
-        stalls_at = math.inf
-        if self._stall is not None and self._last_move is not None:
-            stalls_at = self._last_move + self._stall
+        if self._last_move is None:
+            since, limit = self._began, self._limits.patience
+        else:
+            since, limit = self._last_move, self._limits.stall
+        stalls_at = math.inf if limit is None else since + limit
         while True:
             report_at = self._reported_at + _REPORT_EVERY if self._moved > self._reported else math.inf
-            limit = min(stalls_at, report_at)
-            ready = self._wait(wanted, None if limit == math.inf else max(0.0, limit - time.monotonic()))
+            until = min(stalls_at, report_at)
+            ready = self._wait(wanted, None if until == math.inf else max(0.0, until - time.monotonic()))
             if ready or time.monotonic() >= stalls_at:
                 return ready
             self._report()
@@ -228,16 +247,17 @@ class Pump:
         if news:
             self._on_bytes(news)
 
-    def _see_out(self, process: _Process, seconds: float | None) -> None:
-        """Wait for a process to end by itself, for so many seconds, and for its last words."""
+    def _see_out(self, process: _Process, seconds: float | None) -> bool:
+        """Wait for a process to end by itself, and for its last words; False once the seconds are up."""
         if not self._wait({process.child.exit_fd: select.POLLIN}, seconds):
-            return
+            return False
         limit = time.monotonic() + _LAST_WORDS
         while any(words.open for words in process.words):
             left = limit - time.monotonic()
             if left <= 0:
                 break
             self._wait({}, left)
+        return True
 
     def _listen(self, process: _Process) -> None:
         for words in process.words:

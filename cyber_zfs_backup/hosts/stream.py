@@ -6,11 +6,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from .errors import HostError, HostErrorKind
-from .protocol import Argv, Transfer
-from .pump import Ends, Pump, Side
+from .protocol import Argv, Finished, Transfer
+from .pump import Ends, Limits, Pump, Side
 from .quoting import checked, shown
 from .shield import Cancel, shielded
 
@@ -35,19 +36,30 @@ class Endpoint(Protocol):
     def data_command(self, argvs: Sequence[Argv]) -> list[str]:
         """Answer the local command that runs ``argvs`` there, as ``a && b``."""
 
+    def explain(self, finished: Finished) -> HostError | None:
+        """Tell what kept a data command from the host; None where it was the command that failed."""
+
 
 class ProcessLink:
     """Moves streams from ``source`` to ``receiver``; see ``Link``.
 
     ``stall`` is in seconds: a stream that has begun and not ended, and of which no byte moves for
     that long, is ended on both sides. None: never. It does not count before a stream's first byte
-    (a sender that reads metadata) nor after its last (a receiver that commits).
+    (a sender that reads metadata) nor after its last (a receiver that commits): there ``patience``
+    does, in seconds too, which should be much longer.
     """
 
-    def __init__(self, source: Endpoint, receiver: Endpoint, *, stall: float | None = None) -> None:
+    def __init__(
+        self,
+        source: Endpoint,
+        receiver: Endpoint,
+        *,
+        stall: float | None = None,
+        patience: float | None = None,
+    ) -> None:
         self._source = source
         self._receiver = receiver
-        self._stall = stall
+        self._limits = Limits(stall, patience)
         self._lock = threading.Lock()
         self._running: set[Cancel] = set()
         self._stopped = False
@@ -81,10 +93,11 @@ class ProcessLink:
                     raise HostError(HostErrorKind.STOPPED, where, "the run is being ended", "run this again")
                 self._running.add(cancel)
             try:
-                return shielded(Pump(ends, self._stall, on_bytes, cancel).run, cancel)
+                transfer = shielded(Pump(ends, self._limits, on_bytes, cancel).run, cancel)
             finally:
                 with self._lock:
                     self._running.discard(cancel)
+        return replace(transfer, trouble=self._trouble(transfer))
 
     def stop(self) -> None:
         """End every transfer that is under way, from another thread, and refuse new ones."""
@@ -92,6 +105,13 @@ class ProcessLink:
             self._stopped = True
             for cancel in self._running:
                 cancel.wish()
+
+    def _trouble(self, transfer: Transfer) -> HostError | None:
+        """What kept the transfer from a host; the receiver's comes first, as its end ends the sends."""
+        trouble = self._receiver.explain(transfer.receive)
+        if trouble is None and transfer.sends:
+            trouble = self._source.explain(transfer.sends[-1])
+        return trouble
 
     @staticmethod
     def _side(host: Endpoint, argvs: Sequence[Argv]) -> Side:

@@ -7,8 +7,9 @@ only where their GUIDs are; a name proves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from itertools import count
 
 from ..model.names import join, parent
 from ..model.trees import Dataset, Snapshot, Tree
@@ -168,15 +169,10 @@ class _Comparer:
                 "take a new snapshot; the next push goes on from there",
             )
             return
-        blocking = self._blocking(dataset, there, base, target)
-        if blocking:
-            self._conflict(
-                dataset,
-                there,
-                ConflictKind.DIVERGED,
-                f"the receiver has @{blocking[0].name} above the common snapshot @{base.name}",
-                "look at it there; if it is worth nothing, destroy that one snapshot on the receiver by hand",
-            )
+        in_the_way = self._in_the_way(dataset, there, base, target)
+        if in_the_way is not None:
+            what, remedy = in_the_way
+            self._conflict(dataset, there, ConflictKind.DIVERGED, what, remedy)
             return
         if dataset.path in self.changed:
             self._changed(dataset, there, base)
@@ -187,31 +183,49 @@ class _Comparer:
     def _changed(self, dataset: Dataset, there: Dataset, base: Snapshot) -> None:
         copy = self.receiver_full(dataset.path)
         name = next(snapshot.name for snapshot in there.snapshots if snapshot.guid == base.guid)
+        above = [f"@{snapshot.name}" for snapshot in _above(there, base)]
+        if above:
+            back = f"zfs rollback -r '{copy}@{name}', which destroys {', '.join(above)} there"
+        else:
+            back = f"zfs rollback '{copy}@{name}'"
         self._conflict(
             dataset,
             there,
             ConflictKind.DIVERGED,
             f"something has written to the copy since @{name}",
-            f"look at it there (zfs diff '{copy}@{name}' '{copy}'); if the changes are worth nothing: "
-            f"zfs rollback '{copy}@{name}'",
+            f"look at it there (zfs diff '{copy}@{name}' '{copy}'); if the changes are worth nothing: {back}",
         )
 
-    def _blocking(self, dataset: Dataset, there: Dataset, base: Snapshot, target: Snapshot) -> list[Snapshot]:
-        """The receiver's own snapshots above the base that would stop the receive.
+    def _in_the_way(
+        self, dataset: Dataset, there: Dataset, base: Snapshot, target: Snapshot
+    ) -> tuple[str, str] | None:
+        """What the receiver has that would stop the receive, and the remedy.
 
-        Of an unencrypted dataset only one with the name of a snapshot that is to come; others are in
-        nobody's way (measured). Raw receives of encrypted ones refuse any snapshot above the base.
+        Raw receives of encrypted datasets refuse any snapshot above the base; else one there is in nobody's
+        way (measured). But a name that is to come must be free, wherever on the receiver the other snapshot
+        of that name stands: a tool that destroys and takes ``@vzdump`` anew each night leaves it below the
+        base.
         """
-        at = next(snapshot for snapshot in there.snapshots if snapshot.guid == base.guid)
-        above = [snapshot for snapshot in there.snapshots if snapshot.createtxg > at.createtxg]
-        if dataset.encrypted or there.encrypted:
-            return above
-        coming = {
-            snapshot.name
-            for snapshot in dataset.snapshots
-            if base.createtxg < snapshot.createtxg <= target.createtxg
-        }
-        return [snapshot for snapshot in above if snapshot.name in coming]
+        copy = self.receiver_full(dataset.path)
+        above = _above(there, base)
+        if above and (dataset.encrypted or there.encrypted):
+            return (
+                f"the receiver has @{above[0].name} above the common snapshot @{base.name}",
+                "look at it there; if it is worth nothing, destroy that one snapshot on the receiver by "
+                f"hand: zfs destroy '{copy}@{above[0].name}'",
+            )
+        theirs = {snapshot.name: snapshot for snapshot in there.snapshots}
+        for mine in dataset.snapshots:
+            if base.createtxg < mine.createtxg <= target.createtxg and mine.name in theirs:
+                old = theirs[mine.name]
+                full = f"{copy}@{old.name}"
+                return (
+                    f"the receiver has another snapshot of the name @{mine.name} (guid {old.guid}) than the "
+                    f"one that is to come (guid {mine.guid})",
+                    f"keep it there under another name: zfs rename '{full}' '{copy}@{_aside(old, theirs)}'; "
+                    f"or, if it is worth nothing: zfs destroy '{full}'",
+                )
+        return None
 
     def _nothing_common(self, dataset: Dataset, there: Dataset) -> None:
         self.doubts.append(f"{self.source.full(dataset.path)} shares none of the named snapshots")
@@ -296,6 +310,18 @@ class _Comparer:
             what=what,
             remedy=remedy,
         )
+
+
+def _above(there: Dataset, base: Snapshot) -> list[Snapshot]:
+    """The receiver's snapshots that are newer than the base there."""
+    at = next(snapshot for snapshot in there.snapshots if snapshot.guid == base.guid)
+    return [snapshot for snapshot in there.snapshots if snapshot.createtxg > at.createtxg]
+
+
+def _aside(snapshot: Snapshot, taken: Container[str]) -> str:
+    """A name for a snapshot that is to make room; it may be one of many that did."""
+    names = (f"{snapshot.name}.old{number or ''}" for number in count())
+    return next(name for name in names if name not in taken)
 
 
 def compare(

@@ -81,12 +81,11 @@ def level_cost(shape: Shape) -> float:
     """Seconds for a ``send -I`` of each dataset on joined connections, in the same guest.
 
     A send overlaps with the receive of the stream before it, so the longer of the two counts. A new
-    dataset needs two streams, and its full stream has a connection of its own.
+    dataset needs two streams.
     """
     streams = shape.datasets + shape.created
-    connections = shape.created + 1
     return (
-        connections * _CONNECTION
+        _CONNECTION
         + streams * max(_LEVEL_SEND, _LEVEL_RECEIVE)
         + _LEVEL_RECEIVE
         + shape.snapshots * _LEVEL_SNAPSHOT

@@ -33,7 +33,8 @@ class Step:
     """One thing to do for one dataset (for ``REPLICATE``: for the tree).
 
     ``base`` and ``target`` are snapshot names; ``properties`` is true where the stream carries them;
-    ``creates`` where the receiver's dataset does not exist before.
+    ``creates`` where the receiver's dataset does not exist before. ``raw`` is false only where what is
+    not encrypted goes to a copy that is.
     """
 
     kind: StepKind
@@ -44,6 +45,7 @@ class Step:
     token: str | None = None
     properties: bool = False
     creates: bool = False
+    raw: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,18 +185,30 @@ def _replicate_obstacle(question: PushQuestion, found: Comparison, gaps: Iterabl
     root = listed.get("")
     if root is None:
         return "the root is up to date"
-    for path, dataset in question.source.datasets.items():
-        gap = listed.get(path)
-        name = question.source.full(path)
-        if gap is None or gap.target.name != question.target:
-            return f"{name} is not at the same point as the root"
-        if gap.token is not None:
-            return f"{name} has a partial receive"
-        if gap.creates != root.creates and _holds_base(dataset, root):
-            return f"the receiver lacks {name}"
-        if not gap.creates and (gap.base is None or root.base is None or gap.base.name != root.base.name):
-            return f"{name} has another base than the root"
+    obstacles = (_misfit(question, path, listed.get(path), root) for path in question.source.datasets)
+    return next((obstacle for obstacle in obstacles if obstacle is not None), None)
+
+
+def _misfit(question: PushQuestion, path: str, gap: Gap | None, root: Gap) -> str | None:
+    """Why one dataset cannot go with the root in one ``send -R``."""
+    name = question.source.full(path)
+    if gap is None or gap.target.name != question.target:
+        return f"{name} is not at the same point as the root"
+    if gap.token is not None:
+        return f"{name} has a partial receive"
+    if not _raw(question, path):
+        return f"{name} is not encrypted, and its copy is"
+    if gap.creates != root.creates and _holds_base(question.source.datasets[path], root):
+        return f"the receiver lacks {name}"
+    if not gap.creates and (gap.base is None or root.base is None or gap.base.name != root.base.name):
+        return f"{name} has another base than the root"
     return None
+
+
+def _raw(question: PushQuestion, path: str) -> bool:
+    """Whether a dataset is sent raw: always, but to a copy that is encrypted though its source is not."""
+    there = question.receiver.datasets.get(path) if question.receiver else None
+    return question.source.datasets[path].encrypted or there is None or not there.encrypted
 
 
 def _holds_base(dataset: Dataset, root: Gap) -> bool:
@@ -265,7 +279,8 @@ def _level(question: PushQuestion, gaps: list[Gap], created: set[str]) -> list[S
             # The parent's own conflict or failure tells the story; this one follows once it is mended.
             missing_parents.add(gap.path)
             continue
-        repairs += _token_steps(gap)
+        raw = _raw(question, gap.path)
+        repairs += _token_steps(gap, raw=raw)
         base = gap.base
         carries = _carries(question, gap)
         if gap.creates and (gap.token is None or not gap.token.usable):
@@ -290,6 +305,7 @@ def _level(question: PushQuestion, gaps: list[Gap], created: set[str]) -> list[S
                     target=gap.target.name,
                     base=base.name,
                     properties=carries,
+                    raw=raw,
                 )
             )
     return repairs + fulls + levels
@@ -299,7 +315,7 @@ def _parent_exists(question: PushQuestion, above: str, created: set[str]) -> boo
     return above in created or (question.receiver is not None and above in question.receiver.datasets)
 
 
-def _token_steps(gap: Gap) -> list[Step]:
+def _token_steps(gap: Gap, *, raw: bool) -> list[Step]:
     if gap.token is None:
         return []
     if gap.token.usable:
@@ -310,6 +326,7 @@ def _token_steps(gap: Gap) -> list[Step]:
                 f"a partial receive of @{gap.token.name} goes on where it ended",
                 target=gap.token.name,
                 token=gap.token.text,
+                raw=raw,
             )
         ]
     return [Step(StepKind.ABORT, gap.path, gap.token.why_not, token=gap.token.text)]

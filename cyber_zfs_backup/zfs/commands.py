@@ -116,6 +116,10 @@ def rename_snapshot(old: str, new: str) -> list[str]:
 # flag says it all, and an encrypted dataset never leaves the source in clear.
 _SEND = ("zfs", "send", "-w")
 
+# The same of a dataset that is not encrypted, without embedded blocks: an encrypted copy (as other tools
+# make one below an encrypted parent) refuses every stream that may hold them (measured on OpenZFS 2.1.11).
+_SEND_TO_ENCRYPTED = ("zfs", "send", "-L", "-c")
+
 
 def send_replicate(target: str, base: str | None) -> list[str]:
     """The whole tree up to ``target`` (``ROOT@NAME``); from the snapshot name ``base`` where given."""
@@ -127,14 +131,23 @@ def send_full(target: str, *, properties: bool) -> list[str]:
     return [*_SEND, *(["-p"] if properties else []), target]
 
 
-def send_level(target: str, base: str, *, properties: bool) -> list[str]:
-    """One dataset's snapshots after ``base`` up to ``target``."""
-    return [*_SEND, *(["-p"] if properties else []), "-I", f"@{base}", target]
+def send_level(target: str, base: str, *, properties: bool, raw: bool = True) -> list[str]:
+    """One dataset's snapshots after ``base`` up to ``target``.
+
+    Not ``raw`` only for a dataset that is not encrypted while its copy is.
+    """
+    return [
+        *(_SEND if raw else _SEND_TO_ENCRYPTED),
+        *(["-p"] if properties else []),
+        "-I",
+        f"@{base}",
+        target,
+    ]
 
 
-def send_resume(token: str) -> list[str]:
-    """Go on where a partial receive ended."""
-    return [*_SEND, "-t", token]
+def send_resume(token: str, *, raw: bool = True) -> list[str]:
+    """Go on where a partial receive ended; ``raw`` as in ``send_level``."""
+    return [*(_SEND if raw else _SEND_TO_ENCRYPTED), "-t", token]
 
 
 def token_contents(token: str) -> list[str]:
@@ -209,7 +222,7 @@ def batches(fixed: int, names: Iterable[str], limit: int = MAX_COMMAND_BYTES) ->
     batch: list[str] = []
     size = fixed
     for name in names:
-        cost = len(name.encode()) + 3
+        cost = len(name.encode(errors="surrogateescape")) + 3
         if batch and size + cost > limit:
             yield batch
             batch, size = [], fixed

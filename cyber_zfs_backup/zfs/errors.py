@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from ..hosts.errors import HostError
 from ..hosts.protocol import Finished
 
 
@@ -31,7 +32,10 @@ class Trouble(Enum):
     TAG_EXISTS = "held already"
     NO_TAG = "not held"
     NO_PARENT = "no parent dataset"
+    NO_KEY = "key not loaded"
+    TOO_OLD = "stream not understood"
     LINK_LOST = "connection lost"
+    SSH_REFUSED = "ssh refused"
     STALLED = "stalled"
     NOT_ARRIVED = "not arrived"
     UNKNOWN = "unknown"
@@ -100,6 +104,33 @@ _TABLE = (
         "look at what is there with: zfs list -rt all",
     ),
     _row(
+        r"(inherited|dataset) key must be loaded",
+        Trouble.NO_KEY,
+        "load it there: zfs load-key KEEPER (zfs get encryptionroot names it), or keep the copy below a "
+        "parent that is not encrypted",
+    ),
+    _row(
+        # Not seen: what libzfs makes of ENOTSUP.
+        r"pool must be upgraded to receive this stream",
+        Trouble.TOO_OLD,
+        "the pool there lacks a feature that the data use: see zpool upgrade there (what is older cannot "
+        "import the pool after that), or push to another pool",
+    ),
+    _row(
+        r"incompatible embedded data stream feature with encrypted receive",
+        Trouble.TOO_OLD,
+        "an encrypted copy takes no stream with embedded blocks: keep the copy below a parent that is not "
+        "encrypted",
+    ),
+    _row(
+        # With -s libzfs says so of every stream that the kernel calls invalid.
+        r"kernel modules must be upgraded to receive this stream",
+        Trouble.TOO_OLD,
+        "compare zfs version on both sides and bring the older up; if they are alike, the stream does not "
+        "fit what is there: look for a partial receive (zfs receive -A throws it away) and at zfs get "
+        "encryption",
+    ),
+    _row(
         r"does not match incremental source|most recent snapshot of .* does not|"
         r"incremental source .* (does not exist|is not earlier)|not an earlier snapshot",
         Trouble.NO_MATCH,
@@ -147,14 +178,26 @@ _NOISE = re.compile(
 """Lines that mean nothing is wrong: ``-x`` of a filesystem's property on a volume, ssh's chatter."""
 
 
-class ZfsError(Exception):
-    """A zfs command failed. ``where`` is the host's label, ``text`` what it said in one line."""
+_BY_ZFS = re.compile(r"(cannot|internal error|invalid|missing|bad|property|recursive|usage)\b")
+"""How lines of zfs itself begin: it too may end with 255, the status that ssh has of its own."""
 
-    def __init__(self, where: str, finished: Finished) -> None:
+
+class ZfsError(Exception):
+    """A zfs command failed. ``where`` is the host's label, ``text`` what it said in one line.
+
+    ``host`` tells what kept the command from that host, where it was that: then nothing of what was
+    said is by zfs.
+    """
+
+    def __init__(self, where: str, finished: Finished, host: HostError | None = None) -> None:
         self.where = where
         self.finished = finished
-        self.text = one_line(finished)
-        self.trouble, self.remedy = classify(finished)
+        if host is None:
+            self.text = one_line(finished)
+            self.trouble, self.remedy = classify(finished)
+        else:
+            self.text, self.remedy = host.what, host.remedy
+            self.trouble = Trouble.LINK_LOST if host.passing else Trouble.SSH_REFUSED
         super().__init__(f"{where}: {self.text}; {self.remedy}")
 
 
@@ -180,6 +223,7 @@ def classify(finished: Finished) -> tuple[Trouble, str]:
     for row in _TABLE:
         if any(row.pattern.search(line) for line in lines):
             return row.trouble, row.remedy
-    if finished.status is None or (not lines and finished.status == 255):
+    ssh_failed = finished.status == 255 and not any(_BY_ZFS.match(line) for line in lines)
+    if finished.status is None or ssh_failed:
         return Trouble.LINK_LOST, "run again when the network is well"
     return Trouble.UNKNOWN, "this message is not known: look at that host, then run again"

@@ -44,7 +44,8 @@ def digest(about: Properties, root: str, datasets: Sequence[str]) -> str:
 
     Equal parts mean that the receiver needs no new properties of their datasets. Only local and received
     values travel (zfs-send.8, -p); ours, and those that the receive leaves out or overrides, do not count.
-    Of a limit counts that there is one, and not how much it is: see ``limited``.
+    Of a limit counts that there is one, and not how much it is: see ``limited``. The parts are joined by
+    dots; one without properties is empty.
     """
     parts: list[list[str]] = [[] for _ in range(BUCKETS)]
     for dataset in datasets:
@@ -52,32 +53,34 @@ def digest(about: Properties, root: str, datasets: Sequence[str]) -> str:
         lines = parts[_bucket(path)]
         lines += (f"{path}\0{name}\0{p.value}" for name, p in about[dataset].items() if _travels(name, p))
         lines += (f"{path}\0{name}" for name in limited(about, [dataset]))
-    return "".join(hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:_PART] for lines in parts)
+    return ".".join(_hash("\n".join(sorted(lines))).hex()[:_PART] if lines else "" for lines in parts)
 
 
 def differing(old: str, new: str, paths: Iterable[str]) -> frozenset[str]:
     """The paths whose properties may have changed between two digests; all where there is no old one."""
-    if len(old) != len(new):
+    before, after = old.split("."), new.split(".")
+    if len(before) != len(after):
         return frozenset(paths)
-    return frozenset(path for path in paths if _part(old, path) != _part(new, path))
+    return frozenset(path for path in paths if before[_bucket(path)] != after[_bucket(path)])
 
 
 def brought_up(old: str, new: str, missed: Iterable[str]) -> str:
     """The new digest, but for the parts of the ``missed`` paths, whose properties did not travel."""
     kept = {_bucket(path) for path in missed}
-    if kept and len(old) != len(new):
+    before, after = old.split("."), new.split(".")
+    if kept and len(before) != len(after):
         return old
-    cuts = [slice(number * _PART, (number + 1) * _PART) for number in range(BUCKETS)]
-    return "".join((old if number in kept else new)[cut] for number, cut in enumerate(cuts))
+    return ".".join(before[number] if number in kept else part for number, part in enumerate(after))
 
 
 def _bucket(path: str) -> int:
-    return hashlib.sha256(path.encode()).digest()[0] % BUCKETS
+    return _hash(path)[0] % BUCKETS
 
 
-def _part(parts: str, path: str) -> str:
-    number = _bucket(path)
-    return parts[number * _PART : (number + 1) * _PART]
+def _hash(text: str) -> bytes:
+    # A property's value is any bytes (Latin-1 of an old system, say); those that are no UTF-8 were read
+    # as surrogates, and become themselves again.
+    return hashlib.sha256(text.encode(errors="surrogateescape")).digest()
 
 
 def limited(about: Properties, datasets: Iterable[str]) -> dict[str, list[str]]:

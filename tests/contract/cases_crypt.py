@@ -108,6 +108,9 @@ def case_below_an_encrypted_parent_without_its_key(z: Zfs) -> None:
         1,
         "cannot receive new filesystem stream: inherited key must be loaded\n",
     )
+    # Unless its properties say that it is to stay in clear.
+    z.copy(("-w", "-p", f"{z.src}/clear@one"), ("-s", "-u", f"{z.dst}/e/clear"))
+    assert z.value("encryption", f"{z.dst}/e/clear") == "off"
     z.copy(("-w", f"{name}/k@one"), ("-s", "-u", f"{z.dst}/e/k"))
     assert z.value("encryptionroot", f"{z.dst}/e/k") == f"{z.dst}/e/k"
     said = z.pipe(("-w", f"{name}@one"), ("-u", "-x", "encryption", f"{z.dst}/x"))
@@ -115,3 +118,76 @@ def case_below_an_encrypted_parent_without_its_key(z: Zfs) -> None:
         "cannot receive new filesystem stream: encryption property 'encryption' cannot be "
         "set or excluded for raw streams.\n"
     )
+
+
+def _clear_below_a_key(z: Zfs) -> str:
+    """A child of the source in clear with two snapshots, and an encrypted parent whose key is loaded."""
+    z.tree("c", size=300_000)
+    z.ok("snapshot", f"{z.src}/c@one")
+    z.write(f"{z.src}/c", "more", 100_000)
+    z.ok("snapshot", f"{z.src}/c@two")
+    parent = f"{z.dst}/e"
+    z.ok(
+        "create",
+        "-o",
+        "encryption=on",
+        "-o",
+        "keyformat=passphrase",
+        "-o",
+        "keylocation=file:///run/contract-key",
+        parent,
+    )
+    return parent
+
+
+_UPGRADE = "kernel modules must be upgraded to receive this stream.\n"
+_EMBEDDED = "incompatible embedded data stream feature with encrypted receive.\n"
+
+
+def case_clear_data_is_encrypted_where_it_comes_without_embedded_blocks(z: Zfs) -> None:
+    """``-w`` allows embedded blocks in what is not encrypted, whether there is one or not; ``-L -c`` does
+    not. With ``-s`` the reason that libzfs gives is a wrong one."""
+    there = f"{_clear_below_a_key(z)}/c"
+    new = "cannot receive new filesystem stream: "
+    said = z.pipe(("-w", f"{z.src}/c@one"), ("-s", "-u", there))
+    assert (said.status, said.err) == (1, new + _UPGRADE)
+    said = z.pipe(("-w", f"{z.src}/c@one"), ("-u", there))
+    assert (said.status, said.err) == (1, new + _EMBEDDED)
+    z.copy(("-L", "-c", f"{z.src}/c@one"), ("-s", "-u", there))
+    assert z.value("encryptionroot", there) == f"{z.dst}/e"
+    more = "cannot receive incremental stream: "
+    for properties in ((), ("-p",)):
+        said = z.pipe(("-w", *properties, "-I", "@one", f"{z.src}/c@two"), ("-s", "-u", there))
+        assert (said.status, said.err) == (1, more + _UPGRADE)
+    said = z.pipe(("-w", "-I", "@one", f"{z.src}/c@two"), ("-u", there))
+    assert (said.status, said.err) == (1, more + _EMBEDDED)
+    z.copy(("-L", "-c", "-I", "@one", f"{z.src}/c@two"), ("-s", "-u", there))
+    assert z.value("guid", f"{there}@two") == z.value("guid", f"{z.src}/c@two")
+
+
+def case_a_stream_with_properties_stays_clear_below_an_encrypted_parent(z: Zfs) -> None:
+    """Its properties say ``encryption=off``: it needs no key, and what follows is raw or not as it likes.
+    Only ``-x encryption`` makes it inherit."""
+    parent = _clear_below_a_key(z)
+    said = z.pipe(("-w", "-p", f"{z.src}/c@one"), ("-s", "-u", "-x", "encryption", f"{parent}/x"))
+    assert (said.status, said.err) == (1, f"cannot receive new filesystem stream: {_UPGRADE}")
+    z.copy(("-L", "-c", "-p", f"{z.src}/c@one"), ("-s", "-u", "-x", "encryption", f"{parent}/x"))
+    assert z.value("encryptionroot", f"{parent}/x") == parent
+    for option, name in (("-p", "p"), ("-R", "r")):
+        z.copy(("-w", option, f"{z.src}/c@one"), ("-s", "-u", f"{parent}/{name}"))
+        z.copy(("-w", "-I", "@one", f"{z.src}/c@two"), ("-s", "-u", f"{parent}/{name}"))
+        assert z.value("encryption", f"{parent}/{name}") == "off"
+
+
+def case_a_cut_stream_onto_an_encrypted_copy(z: Zfs) -> None:
+    """What was sent in clear goes on so, with or without ``-w``: here nobody asks for embedded blocks."""
+    there = f"{_clear_below_a_key(z)}/c"
+    z.copy(("-L", "-c", f"{z.src}/c@one"), ("-s", "-u", there))
+    for name, options in (("two", ("-L", "-c")), ("three", ("-w",))):
+        base = z.names(there, "snapshot")[-1]
+        if name == "three":
+            z.write(f"{z.src}/c", "most", 300_000)
+            z.ok("snapshot", f"{z.src}/c@three")
+        z.pipe(("-L", "-c", "-I", base, f"{z.src}/c@{name}"), ("-s", "-u", there), cut=0.6)
+        z.copy((*options, "-t", z.token(there)), ("-s", "-u", there))
+        assert z.value("guid", f"{there}@{name}") == z.value("guid", f"{z.src}/c@{name}")

@@ -117,13 +117,13 @@ def begin(world: World, nv: Nv, package: Package, flags: ReceiveFlags) -> Incomi
         name = _find_by_base(world, name, nv, package, flags)
     dataset = world.dataset(name)
     if dataset is None:
-        _judge_absent(world, name, nv, words, flags)
+        _judge_absent(world, name, nv, words, package, flags)
     elif new_stream:
         _judge_overwrite(dataset, nv, words, flags)
     elif nv.get("raw") and not dataset.encrypted:
         raise RefusedError(f"{words}: cannot perform raw receive on top of existing unencrypted dataset")
-    elif not nv.get("raw") and dataset.encrypted and not dataset.key_loaded:
-        raise RefusedError(f"{words}: inherited key must be loaded")
+    elif not nv.get("raw") and dataset.encrypted:
+        _judge_encrypting(dataset, nv, words, flags)
     raw = bool(nv.get("raw"))
     flags.override.judge(Kind(str(nv["kind"])), raw, package.recursive, words)
     incoming = Incoming(
@@ -171,7 +171,7 @@ def _find_by_base(world: World, name: str, nv: Nv, package: Package, flags: Rece
     return name
 
 
-def _judge_absent(world: World, name: str, nv: Nv, words: str, flags: ReceiveFlags) -> None:
+def _judge_absent(world: World, name: str, nv: Nv, words: str, package: Package, flags: ReceiveFlags) -> None:
     new_stream = "new filesystem" in words
     if not new_stream or "/" not in name:
         raise RefusedError(f"{words}: destination '{name}' does not exist")
@@ -184,15 +184,24 @@ def _judge_absent(world: World, name: str, nv: Nv, words: str, flags: ReceiveFla
         raise RefusedError(f"{why}\n{words}: unable to restore to destination")
     if parent.kind is not Kind.FILESYSTEM:
         raise RefusedError(f"{words}: parent '{parent_name}' is not a filesystem")
-    if parent.encrypted and not nv.get("raw"):
+    if parent.encrypted and not nv.get("raw") and not _stays_clear(package, flags):
         _judge_encrypting(parent, nv, words, flags)
 
 
-def _judge_encrypting(parent: Dataset, nv: Nv, words: str, flags: ReceiveFlags) -> None:
-    """Data in clear that is to be encrypted with the parent's key."""
-    if not parent.key_loaded:
+def _stays_clear(package: Package, flags: ReceiveFlags) -> bool:
+    """Whether a new dataset that comes in clear stays so below an encrypted parent.
+
+    Of a stream with properties libzfs infers ``encryption=off``, unless the command line names it.
+    """
+    named = {*flags.override.values, *flags.override.excluded}
+    return bool(package.entries) and "encryption" not in named
+
+
+def _judge_encrypting(keeper: Dataset, nv: Nv, words: str, flags: ReceiveFlags) -> None:
+    """Data in clear that is to be encrypted with the key of the dataset itself or of its parent."""
+    if not keeper.key_loaded:
         raise RefusedError(f"{words}: inherited key must be loaded")
-    if nv.get("embedok"):
+    if nv.get("embedok") and not whole(nv, "resume"):
         why = "incompatible embedded data stream feature with encrypted receive."
         raise RefusedError(f"{words}: {WRONG_KERNEL if flags.resumable else why}")
 
@@ -273,7 +282,7 @@ def _start_new(world: World, incoming: Incoming, package: Package, flags: Receiv
     parent = world.datasets[incoming.name.rpartition("/")[0]]
     if nv.get("raw"):
         made.encryption_root, made.key_guid = incoming.name, whole(nv, "keyguid")
-    elif parent.encrypted:
+    elif parent.encrypted and not _stays_clear(package, flags):
         made.encryption_root, made.key_guid, made.key_loaded = parent.encryption_root, parent.key_guid, True
 
 

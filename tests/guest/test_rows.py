@@ -116,3 +116,47 @@ def test_the_receivers_own_snapshots(ground: Ground) -> None:
     assert f"{SOURCE}/a" in ran.errors
     assert newest(ground, RECEIVER, "/b") == name
     assert "by-hand" in ground.sh(f"zfs list -H -o name -t snapshot {RECEIVER}/b")
+
+
+def test_a_foreign_snapshot_that_is_taken_anew_under_its_old_name(ground: Ground) -> None:
+    """As Proxmox does with ``vzdump`` each night: its dataset alone waits; the message has the command."""
+    ground.sh(f"zfs snapshot {SOURCE}/a/n@vzdump")
+    assert night(ground).status == 0
+    ground.sh(f"zfs destroy {SOURCE}/a/n@vzdump; zfs snapshot {SOURCE}/a/n@vzdump; sleep 1")
+    ran = night(ground, "--send-mode", "level")
+    assert (ran.status, ran.problems()) == (3, ["diverged"]), ran.errors
+    assert newest(ground, RECEIVER, "/b") == newest(ground, SOURCE, "/b")
+    command = re.search(rf"zfs rename '{RECEIVER}/a/n@vzdump' '{RECEIVER}/a/n@vzdump.old'", ran.errors)
+    assert command is not None, ran.errors
+    ground.sh(f"{command.group()}; sleep 1")
+    ran = night(ground)
+    assert ran.status == 0, ran.errors
+    here, there = ground.snapshots(f"{SOURCE}/a/n"), ground.snapshots(f"{RECEIVER}/a/n")
+    assert here.items() <= there.items()
+    assert set(there) - set(here) == {"@vzdump.old"}
+
+
+def test_a_copy_that_is_encrypted_there_and_not_here(ground: Ground) -> None:
+    """Another tool made it; ours go on from it, while its key is loaded."""
+    ground.sh(
+        f"""
+        zfs destroy -r {RECEIVER}/b; head -c 32 /dev/urandom > /run/rows-key
+        zfs send {SOURCE}/b@{newest(ground, SOURCE, "/b")} | zfs receive -u -o encryption=on \
+            -o keyformat=raw -o keylocation=file:///run/rows-key {RECEIVER}/b
+        for i in $(seq 20); do echo $i > /{SOURCE}/b/small$i; done
+        """
+    )
+    for mode in ("level", "replicate"):
+        ran = night(ground, "--send-mode", mode)
+        assert ran.status == 0, ran.errors
+        here, there = ground.both()
+        assert here == there
+        ground.sh("sleep 1")
+    assert ground.value(f"{RECEIVER}/b", "encryptionroot") == f"{RECEIVER}/b"
+    ground.sh(f"zfs unload-key {RECEIVER}/b")
+    ran = night(ground, "--send-mode", "level")
+    assert (ran.status, ran.problems()) == (3, ["no-key"]), ran.errors
+    assert newest(ground, RECEIVER, "/a/n") == newest(ground, SOURCE)
+    ground.sh(f"zfs load-key {RECEIVER}/b; sleep 1")
+    ran = night(ground)
+    assert ran.status == 0, ran.errors

@@ -66,7 +66,7 @@ def first_full(mode: SendMode) -> Rig:
 def interrupted_full(mode: SendMode) -> Rig:
     """A first push that broke in the middle of the second dataset; one more snapshot since."""
     rig = first_full(mode)
-    rig.link.break_next(*((None, BIG // 2) if mode is LEVEL else (4 * BIG,)))
+    rig.link.break_next(BIG + BIG // 2 if mode is LEVEL else 4 * BIG)
     rig.run(send_mode=mode, force=FORCED, actions=ONLY_PUSH)
     assert rig.tokens()
     rig.snap()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from cyber_zfs_backup.config.job import Action, Force
+from cyber_zfs_backup.config.job import Action, Destination, Force
 from cyber_zfs_backup.plan.cost import SendMode
 from tests.unit.actions.rig import (
     HARSH,
@@ -71,6 +71,25 @@ def test_an_encrypted_dataset_refuses_any_snapshot_above_its_base() -> None:
     assert rig.names_there("a")[-1] == rig.names("a")[-1]
 
 
+@pytest.mark.parametrize("mode", [LEVEL, REPLICATE])
+def test_a_copy_that_another_tool_made_below_an_encrypted_parent_is_brought_up(mode: SendMode) -> None:
+    """It is encrypted there with the parent's key, and refuses what may hold embedded blocks."""
+    rig = Rig("a")
+    rig.receiver.zfs("create", "-o", "encryption=on", "-o", "keyformat=passphrase", "vault/safe")
+    place = Destination("offsite", "vault/safe/copy")
+    base = rig.snap()
+    for path in ("", "/a"):
+        send = [["zfs", "send", f"{ROOT}{path}@{base}"]]
+        receive = [["zfs", "receive", "-u", f"{place.dataset}{path}"]]
+        assert rig.link.transfer(send, receive, on_bytes=lambda _: None).ok
+    for _ in range(2):
+        result = rig.night(send_mode=mode, destination=place)
+        assert result.exit_code == 0, problems(result)
+    assert rig.own(rig.receiver, place.dataset).keys() == {"", "a"}
+    assert all(names == rig.own(rig.receiver, place.dataset)[path] for path, names in rig.here.items())
+    assert {d.encryption_root for d in rig.receiver.world.tree(place.dataset)} == {"vault/safe"}
+
+
 def test_roots_that_share_no_snapshot_stop_everything() -> None:
     """It may be the wrong receiver; also where a child would fit."""
     rig = Rig("a")
@@ -130,6 +149,51 @@ def test_a_copy_that_something_has_written_to_is_diverged(mode: SendMode, childr
     assert result.exit_code == 0, problems(result)
     assert rig.here == rig.there
     assert rig.held() == rig.named()
+
+
+def test_a_foreign_snapshot_taken_anew_under_its_old_name_each_night() -> None:
+    """Asked by name, nothing shows it; the refused receive does. The remedy, done once, is enough for that
+    night, and nothing of any night is lost."""
+    rig = Rig("vm", "b")
+    rig.first()
+    rig.source.zfs("snapshot", f"{ROOT}/vm@vzdump")
+    assert rig.night(send_mode=LEVEL).exit_code == 0
+    for aside in ("vzdump.old", "vzdump.old1"):
+        rig.source.zfs("destroy", f"{ROOT}/vm@vzdump")
+        rig.source.zfs("snapshot", f"{ROOT}/vm@vzdump")
+        for _ in range(2):
+            result = rig.night(send_mode=LEVEL)
+            assert (result.exit_code, kinds(result)) == (3, ["diverged"])
+            remedy = f"zfs rename '{THERE}/vm@vzdump' '{THERE}/vm@{aside}'"
+            assert remedy in problems(result)[0]
+            assert {rig.names_there(path)[-1] for path in ("", "b")} == {rig.names()[-1]}
+            # What the next push of it builds on is held.
+            assert set(rig.names_there("vm")) & rig.held()["vm"]
+        rig.receiver.zfs("rename", f"{THERE}/vm@vzdump", f"{THERE}/vm@{aside}")
+        result = rig.night(send_mode=LEVEL)
+        assert result.exit_code == 0, problems(result)
+        assert rig.here == rig.there
+    assert [name for name in rig.names_there("vm") if "vzdump" in name] == [
+        "vzdump.old",
+        "vzdump.old1",
+        "vzdump",
+    ]
+
+
+def test_the_way_back_of_a_copy_with_snapshots_that_were_taken_there() -> None:
+    """What the remedy says can be done, and is enough."""
+    rig = Rig("a")
+    rig.first()
+    base = rig.names()[0]
+    rig.receiver.zfs("snapshot", f"{THERE}/a@theirs")
+    rig.receiver.write(f"{THERE}/a", {"foreign": b"data"})
+    result = rig.night(send_mode=LEVEL)
+    assert (result.exit_code, kinds(result)) == (3, ["diverged"])
+    assert f"zfs rollback -r '{THERE}/a@{base}', which destroys @theirs there" in problems(result)[0]
+    rig.receiver.zfs("rollback", "-r", f"{THERE}/a@{base}")
+    result = rig.night(send_mode=LEVEL)
+    assert result.exit_code == 0, problems(result)
+    assert rig.here == rig.there
 
 
 def test_a_dry_run_has_the_exit_code_of_the_run() -> None:

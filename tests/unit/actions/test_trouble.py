@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -182,10 +186,43 @@ def test_two_runs_at_once_the_second_still_snapshots_and_expires() -> None:
         result = rig.night()
     assert result.exit_code == 4
     assert actions(result) == {"snapshot": "done", "push": "locked", "expire": "nothing"}
+    assert f"(process {os.getpid()} since 2" in problems(result)[0]
     assert rig.link.transfers == []
     assert rig.receiver.calls == []
     assert len(rig.names()) == 2
     assert rig.night().exit_code == 0
+
+
+def test_whoever_finds_the_lock_taken_is_told_by_which_process_and_since_when() -> None:
+    """So that a person finds a run that hangs."""
+    offsite = Destination("offsite", THERE)
+    before = datetime.now(UTC).replace(microsecond=0)
+    with push_lock(ROOT, offsite), push_lock(ROOT, offsite) as second:
+        found = re.fullmatch(r"process (\d+) since (\S+)", second.holder or "")
+    assert found is not None, second
+    assert int(found[1]) == os.getpid()
+    assert before <= datetime.fromisoformat(found[2]) <= datetime.now(UTC)
+    assert not second
+
+
+def test_a_lock_that_was_let_go_names_nobody(locks: Path) -> None:
+    offsite = Destination("offsite", THERE)
+    with suppress(RuntimeError), push_lock(ROOT, offsite):
+        (file,) = locks.iterdir()
+        assert file.read_text().startswith(f"process {os.getpid()} since ")
+        raise RuntimeError
+    assert file.read_text() == ""
+
+
+def test_what_a_run_left_that_was_killed_is_written_over(locks: Path) -> None:
+    offsite = Destination("offsite", THERE)
+    with push_lock(ROOT, offsite):
+        (file,) = locks.iterdir()
+    file.write_text("process 4194304 since a very long time ago, and some more words")
+    with push_lock(ROOT, offsite) as free, push_lock(ROOT, offsite) as second:
+        assert free
+        assert (second.holder or "").startswith(f"process {os.getpid()} since 2")
+        assert "ago" not in file.read_text()
 
 
 def test_another_destination_is_not_locked_out() -> None:

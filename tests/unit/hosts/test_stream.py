@@ -160,6 +160,69 @@ def test_a_receive_that_stalls_in_its_stream_is_ended(hosts: Hosts) -> None:
     assert hosts.gone() == []
 
 
+SILENCES = {
+    "the receive hangs after the last byte": (
+        [["echo", "a"]],
+        [["sh", "-c", "cat; exec sleep 600"]],
+        [0],
+    ),
+    "the receive takes nothing of a stream that fits into the pipes": (
+        [["echo", "a"]],
+        [["sleep", "600"]],
+        [0],
+    ),
+    "the second receive takes nothing": (
+        [["echo", "a"], ["echo", "b"]],
+        [["head", "-c", "2"], ["sleep", "600"]],
+        [0, 0],
+    ),
+    "the send hangs before its first byte": (
+        [["sleep", "600"], ["echo", "b"]],
+        [["cat"]],
+        [-signal.SIGTERM],
+    ),
+    "the second send hangs before its first byte": (
+        [["echo", "a"], ["sleep", "600"]],
+        [["cat"]],
+        [0, -signal.SIGTERM],
+    ),
+    "the send hangs after its last byte": (
+        [["sh", "-c", "echo a; exec >&-; exec sleep 600"], ["echo", "b"]],
+        [["cat"]],
+        [-signal.SIGTERM],
+    ),
+}
+"""Where the stall limit does not count: sends, receives, and how the sends that were started ended."""
+
+
+@pytest.mark.parametrize(("sends", "receives", "ended"), SILENCES.values(), ids=SILENCES)
+def test_patience_with_a_silence_has_an_end_too(
+    hosts: Hosts, sends: list[list[str]], receives: list[list[str]], ended: list[int]
+) -> None:
+    link = ProcessLink(hosts.local(), hosts.local(), stall=0.1, patience=1.0)
+    began = time.monotonic()
+    transfer = link.transfer(sends, receives)
+    assert 1.0 <= time.monotonic() - began < 10
+    assert transfer.stalled
+    assert not transfer.ok
+    assert [send.status for send in transfer.sends] == ended
+    assert hosts.gone() == []
+
+
+def test_each_silence_within_the_patience_is_no_stall(hosts: Hosts) -> None:
+    """Two before a first byte and two after a last one; together they are longer than it."""
+    link = ProcessLink(hosts.local(), hosts.local(), stall=0.1, patience=2.0)
+    slow = ["sh", "-c", "sleep 0.8; echo a; exec >&-; sleep 0.8"]
+    transfer = link.transfer([slow, slow], [["sh", "-c", "cat; sleep 0.8"]])
+    assert (transfer.ok, transfer.stalled, transfer.receive.stdout) == (True, False, "a\na\n")
+
+
+def test_patience_does_not_count_within_a_stream(hosts: Hosts) -> None:
+    link = ProcessLink(hosts.local(), hosts.local(), stall=30.0, patience=0.5)
+    transfer = link.transfer([["sh", "-c", "echo a; sleep 1; echo b"]], [["cat"]])
+    assert (transfer.ok, transfer.stalled) == (True, False)
+
+
 def test_a_slow_stream_is_no_stall(hosts: Hosts) -> None:
     link = ProcessLink(hosts.local(), hosts.local(), stall=1.0)
     transfer = link.transfer([["sh", "-c", "for i in 1 2 3 4 5 6; do echo $i; sleep 0.3; done"]], [["cat"]])

@@ -66,6 +66,7 @@ def test_a_send_that_fails_ends_the_transfer(hosts: Hosts, link: ProcessLink, tm
 def test_a_receive_that_fails_ends_the_send(hosts: Hosts, link: ProcessLink) -> None:
     transfer = link.transfer([["yes"], ["echo", "x"]], [["sh", "-c", "head -c 3; echo no >&2; exit 9"]])
     assert (transfer.receive.status, transfer.receive.stderr) == (9, "no\n")
+    assert transfer.trouble is None
     assert len(transfer.sends) == 1
     assert not transfer.ok
     assert hosts.gone() == []
@@ -132,9 +133,26 @@ def test_a_connection_that_dies_ends_the_transfer(hosts: Hosts, new_sshd: NewSsh
     transfer = ProcessLink(hosts.local(), far).transfer([["yes"]], [receive], on_bytes=drop)
     assert transfer.receive.status == 255
     assert transfer.sends[0].status in {-signal.SIGPIPE, None}
-    error = far.explain(transfer.receive)
-    assert error is not None
-    assert error.kind is HostErrorKind.UNREACHABLE
+    assert transfer.trouble is not None
+    assert transfer.trouble.kind is HostErrorKind.UNREACHABLE
+
+
+def test_a_dead_sender_is_no_trouble_of_the_receiver(hosts: Hosts, new_sshd: NewSshd, tmp_path: Path) -> None:
+    """In a pull it is the source that ssh does not reach: the error names it."""
+    server = new_sshd()
+    away = hosts.far(server.client_config("away", f"Port {free_port()}", host="away"), "away")
+    transfer = ProcessLink(away, hosts.local()).transfer([["echo", "a"]], [["cat"]])
+    assert [send.status for send in transfer.sends] == [255]
+    assert transfer.receive.ok
+    assert transfer.trouble is not None
+    assert (transfer.trouble.where, transfer.trouble.kind) == ("away", HostErrorKind.UNREACHABLE)
+
+
+def test_patience_ends_a_far_receive_that_hangs(hosts: Hosts, sshd: ScratchSshd) -> None:
+    link = ProcessLink(hosts.local(), hosts.far(sshd.config_file), patience=1.5)
+    transfer = link.transfer([["echo", "a"]], [["sh", "-c", "cat; exec sleep 600"]])
+    assert (transfer.ok, transfer.stalled, transfer.trouble) == (False, True, None)
+    assert hosts.gone() == []
 
 
 @pytest.mark.parametrize(
@@ -158,10 +176,9 @@ def test_what_keeps_the_data_from_the_host_is_explained(
     transfer = ProcessLink(hosts.local(), far).transfer([["echo", "a"]], [["cat"]])
     assert transfer.receive.status == 255
     assert not transfer.ok
-    error = far.explain(transfer.receive)
-    assert error is not None
-    assert error.kind is kind
-    assert "\n" not in str(error)
+    assert transfer.trouble is not None
+    assert (transfer.trouble.kind, transfer.trouble.where) == (kind, far.label)
+    assert "\n" not in str(transfer.trouble)
 
 
 def test_a_far_command_that_says_255_itself_is_no_trouble_of_the_host(
@@ -172,7 +189,7 @@ def test_a_far_command_that_says_255_itself_is_no_trouble_of_the_host(
         [["true"]], [["sh", "-c", "echo cannot receive >&2; exit 255"]]
     )
     assert transfer.receive.status == 255
-    assert far.explain(transfer.receive) is None
+    assert transfer.trouble is None
 
 
 def test_a_users_master_connection_is_left_alone(hosts: Hosts, sshd: ScratchSshd, tmp_path: Path) -> None:

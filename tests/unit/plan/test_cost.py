@@ -28,7 +28,8 @@ def test_the_table_of_the_measurements(each: int, replicate: float, level: float
         (Shape(21, 0, 21 * 44), Form.LEVEL),
         (Shape(21, 0, 21 * 3), Form.LEVEL),
         (Shape(1, 0, 2), Form.LEVEL),
-        (Shape(21, 20, 42), Form.REPLICATE),
+        (Shape(21, 20, 42, carrying=20), Form.LEVEL),
+        (Shape(1, 1, 1, carrying=1), Form.REPLICATE),
         (Shape(50, 1, 50 * 100), Form.LEVEL),
     ],
 )

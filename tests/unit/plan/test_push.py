@@ -309,10 +309,11 @@ def test_a_token_forbids_replicate() -> None:
 # The form
 
 
-def test_auto_takes_replicate_where_snapshots_are_few_and_children_new() -> None:
+def test_auto_takes_level_also_where_most_are_new() -> None:
     rows = "\n".join(f"n{number} . x" for number in range(20))
     found = plan(f"   01 02\n. x x\n{rows}", "   01\n. x", "02")
-    assert steps(found) == ["replicate . 01..02 +p"]
+    assert steps(found)[0] == "full n0 02 +p new"
+    assert "(20 new)" in found.choice.reason
     assert "level costs about" in found.choice.reason
 
 

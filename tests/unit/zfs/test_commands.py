@@ -30,6 +30,13 @@ def test_every_send_is_raw(argv: list[str]) -> None:
     assert argv[:3] == ["zfs", "send", "-w"]
 
 
+def test_but_what_is_not_encrypted_goes_without_embedded_blocks_to_a_copy_that_is() -> None:
+    assert commands.send_level("tank@b", "a", properties=False, raw=False) == [
+        *("zfs", "send", "-L", "-c", "-I", "@a", "tank@b")
+    ]
+    assert commands.send_resume("1-abc", raw=False) == ["zfs", "send", "-L", "-c", "-t", "1-abc"]
+
+
 @pytest.mark.parametrize("argv", RECEIVES, ids=lambda argv: argv[-1])
 def test_every_receive_can_be_resumed_mounts_nothing_and_forces_nothing(argv: list[str]) -> None:
     assert argv[:4] == ["zfs", "receive", "-s", "-u"]

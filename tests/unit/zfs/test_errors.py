@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from cyber_zfs_backup.hosts.errors import HostError, HostErrorKind
 from cyber_zfs_backup.hosts.protocol import Finished
 from cyber_zfs_backup.zfs.errors import Trouble, ZfsError, one_line, said
 
@@ -54,6 +55,24 @@ ROWS = [
     (0, "every command succeeded, and yet vault/x@y is not there", Trouble.NOT_ARRIVED),
     (1, "cannot receive compression property on vault/x: permission denied", Trouble.NOT_PERMITTED),
     (1, "cannot create 'vault/x/y': parent does not exist", Trouble.NO_PARENT),
+    (1, "cannot receive incremental stream: inherited key must be loaded", Trouble.NO_KEY),
+    (1, "warning: cannot send 'tank/x@a': dataset key must be loaded", Trouble.NO_KEY),
+    (
+        1,
+        "cannot receive new filesystem stream: pool must be upgraded to receive this stream.",
+        Trouble.TOO_OLD,
+    ),
+    (
+        1,
+        "cannot receive incremental stream: kernel modules must be upgraded to receive this stream.",
+        Trouble.TOO_OLD,
+    ),
+    (
+        1,
+        "cannot receive new filesystem stream: incompatible embedded data stream feature with encrypted "
+        "receive.",
+        Trouble.TOO_OLD,
+    ),
     # The way to zfs
     (1, "sudo: a password is required", Trouble.SUDO_PASSWORD),
     (1, "backup is not in the sudoers file.", Trouble.SUDO_PASSWORD),
@@ -68,6 +87,12 @@ ROWS = [
     (255, "client_loop: send disconnect: Broken pipe", Trouble.LINK_LOST),
     (255, "Connection to offsite closed by remote host.", Trouble.LINK_LOST),
     (255, "", Trouble.LINK_LOST),
+    # Words of ssh that no row knows; zfs too ends with 255, but speaks otherwise
+    (255, "ssh_dispatch_run_fatal: Connection to 192.0.2.1 port 22: incorrect signature", Trouble.LINK_LOST),
+    (255, "Corrupted MAC on input.", Trouble.LINK_LOST),
+    (255, "cannot resume send: 'tank/x@a' used in the initial send no longer exists", Trouble.UNKNOWN),
+    (255, "property 'x:y' specified multiple times", Trouble.UNKNOWN),
+    (255, "recursive is not supported with bookmark", Trouble.UNKNOWN),
     (None, "", Trouble.LINK_LOST),
     (1, "the moon is in the way", Trouble.UNKNOWN),
     (1, "", Trouble.UNKNOWN),
@@ -83,6 +108,43 @@ def test_what_it_means(status: int | None, text: str, trouble: Trouble) -> None:
     assert str(error).startswith("offsite: ")
     if text:
         assert text.splitlines()[0] in error.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "trouble"),
+    [
+        (HostErrorKind.UNREACHABLE, Trouble.LINK_LOST),
+        (HostErrorKind.LOGIN_REFUSED, Trouble.SSH_REFUSED),
+        (HostErrorKind.HOST_KEY_UNKNOWN, Trouble.SSH_REFUSED),
+        (HostErrorKind.HOST_KEY_CHANGED, Trouble.SSH_REFUSED),
+        (HostErrorKind.CONFIG, Trouble.SSH_REFUSED),
+    ],
+)
+def test_what_keeps_a_command_from_its_host_is_told_in_the_hosts_words(
+    kind: HostErrorKind, trouble: Trouble
+) -> None:
+    """And not looked up among those of zfs, which knows a ``Permission denied`` too."""
+    said = Finished(("zfs", "receive", "vault/x"), 255, "", "me@offsite: Permission denied (publickey).")
+    error = ZfsError("offsite", said, HostError(kind, "offsite", "what it was", "what to do"))
+    assert (error.trouble, error.text, error.remedy) == (trouble, "what it was", "what to do")
+    assert str(error) == "offsite: what it was; what to do"
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("inherited key must be loaded", "zfs load-key"),
+        ("pool must be upgraded to receive this stream.", "zpool upgrade"),
+        ("kernel modules must be upgraded to receive this stream.", "zfs version"),
+        (
+            "incompatible embedded data stream feature with encrypted receive.",
+            "below a parent that is not encrypted",
+        ),
+    ],
+)
+def test_what_the_receiver_cannot_take_has_a_remedy_of_its_own(text: str, remedy: str) -> None:
+    said = Finished(("zfs", "receive", "vault/x"), 1, "", f"cannot receive new filesystem stream: {text}")
+    assert remedy in ZfsError("offsite", said).remedy
 
 
 def test_noise_means_nothing() -> None:

@@ -89,6 +89,12 @@ def test_the_digest_does_not_depend_on_where_the_tree_stands() -> None:
     assert digest(here, "tank", ["tank"]) == digest(moved, "other/tree", ["other/tree"])
 
 
+def test_bytes_that_are_no_utf_8_are_as_good_as_others() -> None:
+    """As Python reads them from a listing: a Latin-1 byte in a user property's value."""
+    old, new = (value.decode(errors="surrogateescape") for value in (b"B\xfccher", b"B\xf6cher"))
+    assert of(("site:owner", old, "local")) not in (of(("site:owner", new, "local")), of())
+
+
 def test_our_own_properties_wherever_they_stand() -> None:
     said = about(("cyber-zfs-backup:base.1", "x", "local"), ("cyber-zfs:other", "x", "local"))
     assert own_names(said) == ["cyber-zfs-backup:base.1"]

@@ -7,10 +7,10 @@ The order of the commands is the safety of the whole: see ``plan/ledger.py``.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ..model.names import join, relative
+from ..model.names import join, mentions, relative
 from ..plan.ledger import Ledger, Record, Standing
 from ..plan.push import PushPlan, PushQuestion, Unsettled, plan_push
 from ..zfs import properties
@@ -258,7 +258,8 @@ class _Push:
             return path in plan.targets and (standing is None or standing.confirmed != plan.targets[path])
 
         for failure in done.failures:
-            guilty = next((path for path in failure.suspects if missing(path)), None)
+            suspects = [path for path in failure.suspects if missing(path)]
+            guilty = self._named(suspects, failure.error.text) or next(iter(suspects), None)
             if guilty is not None:
                 self.failures[guilty] = failure.error
         modified = (path for path, e in self.failures.items() if e.trouble is Trouble.MODIFIED)
@@ -268,6 +269,11 @@ class _Push:
             tried = [step.path for step in plan.steps]
             for path in filter(missing, plan.targets if "" in tried else tried):
                 self.failures.setdefault(path, books.not_there(self.ends, path, plan.targets[path]))
+
+    def _named(self, suspects: Iterable[str], text: str) -> str | None:
+        """The suspect whose copy a message names: the first that lacks the target may be fine."""
+        root = self.ends.job.destination.dataset
+        return next((path for path in suspects if mentions(text, join(root, path))), None)
 
     def _standings(self, answers: Answers, plan: PushPlan) -> dict[str, Standing]:
         return books.standings(answers, plan, self.target)

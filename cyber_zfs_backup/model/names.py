@@ -115,6 +115,11 @@ def is_within(above: str, path: str) -> bool:
     return not above or path == above or path.startswith(f"{above}/")
 
 
+def mentions(text: str, dataset: str) -> bool:
+    """Whether a message names this very dataset (or a snapshot of it), and not one below or beside it."""
+    return re.search(rf"(?<![\w/.:-]){re.escape(dataset)}(?![\w/:-]|\.\w)", text) is not None
+
+
 def parent(path: str) -> str | None:
     """The path of the parent of a relative path; ``None`` for the root ('')."""
     if not path:

@@ -217,3 +217,18 @@ def test_many_datasets_that_fail_keep_no_other_back() -> None:
         assert result.exit_code == 3
         assert [child for child in children if newest in rig.names_there(child)] == children[1::2]
         assert kinds(result) == ["diverged"] * 20
+
+
+def test_of_a_package_that_breaks_off_the_dataset_is_blamed_that_the_message_names() -> None:
+    rig = Rig("a", "vm")
+    rig.source.zfs("snapshot", f"{ROOT}/vm@vzdump")
+    rig.first()
+    rig.source.zfs("destroy", f"{ROOT}/vm@vzdump")
+    rig.write("vm")
+    rig.source.zfs("snapshot", f"{ROOT}/vm@vzdump")
+    rig.receiver.zfs("rename", f"{THERE}/a", f"{THERE}/zz")
+    rig.source.zfs("rename", f"{ROOT}/a", f"{ROOT}/zz")
+    result = rig.night(send_mode=REPLICATE)
+    assert (result.exit_code, kinds(result)) == (3, ["diverged"]), problems(result)
+    assert f"{ROOT}/vm" in problems(result)[0]
+    assert rig.names_there("zz")[-1] == rig.names("zz")[-1]

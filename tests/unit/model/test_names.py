@@ -16,6 +16,7 @@ from cyber_zfs_backup.model.names import (
     check_snapshot,
     is_within,
     join,
+    mentions,
     own_name,
     own_time,
     parent,
@@ -284,3 +285,20 @@ def test_the_parent_of_a_path(path: str, above: str | None) -> None:
 )
 def test_what_lies_within_what(above: str, path: str, within: bool) -> None:
     assert is_within(above, path) is within
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("cannot restore to vault/copy/a@x: destination already exists", True),
+        ("destination 'vault/copy/a' exists", True),
+        ("destination vault/copy/a has been modified / since most recent snapshot", True),
+        ("cannot open vault/copy/a.", True),
+        ("cannot restore to vault/copy/a/b@x: destination already exists", False),
+        ("cannot restore to vault/copy/ab@x", False),
+        ("cannot restore to vault/copy/a.old@x", False),
+        ("cannot restore to more/vault/copy/a@x", False),
+    ],
+)
+def test_what_a_message_names(text: str, named: bool) -> None:
+    assert mentions(text, "vault/copy/a") is named

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import subprocess
 import sys
@@ -172,3 +173,17 @@ def test_closed_outputs_are_no_internal_error(redirection: str) -> None:
         )
         assert done.returncode == code
         assert "Traceback" not in done.stderr
+
+
+def test_the_installed_program_is_the_module() -> None:
+    """``cyber-zfs-backup`` of a package does what ``python3 -m cyber_zfs_backup`` does."""
+    setup = configparser.ConfigParser()
+    setup.read(CHECKOUT / "setup.cfg")
+    name, _, place = setup["options.entry_points"]["console_scripts"].strip().partition(" = ")
+    module, _, function = place.partition(":")
+    assert name == "cyber-zfs-backup"
+    script = (
+        f"import sys; from {module} import {function}; sys.argv[1:] = ['--version']; sys.exit({function}())"
+    )
+    done = bare("-c", script)
+    assert (done.returncode, done.stdout) == (0, bare("-m", "cyber_zfs_backup", "--version").stdout)

@@ -199,7 +199,7 @@ SILENCES = {
 def test_patience_with_a_silence_has_an_end_too(
     hosts: Hosts, sends: list[list[str]], receives: list[list[str]], ended: list[int]
 ) -> None:
-    link = ProcessLink(hosts.local(), hosts.local(), stall=0.1, patience=1.0)
+    link = ProcessLink(hosts.local(), hosts.local(), stall=0.6, patience=1.0)
     began = time.monotonic()
     transfer = link.transfer(sends, receives)
     assert 1.0 <= time.monotonic() - began < 10
@@ -211,15 +211,15 @@ def test_patience_with_a_silence_has_an_end_too(
 
 def test_each_silence_within_the_patience_is_no_stall(hosts: Hosts) -> None:
     """Two before a first byte and two after a last one; together they are longer than it."""
-    link = ProcessLink(hosts.local(), hosts.local(), stall=0.1, patience=2.0)
+    link = ProcessLink(hosts.local(), hosts.local(), stall=0.6, patience=2.0)
     slow = ["sh", "-c", "sleep 0.8; echo a; exec >&-; sleep 0.8"]
     transfer = link.transfer([slow, slow], [["sh", "-c", "cat; sleep 0.8"]])
     assert (transfer.ok, transfer.stalled, transfer.receive.stdout) == (True, False, "a\na\n")
 
 
 def test_patience_does_not_count_within_a_stream(hosts: Hosts) -> None:
-    link = ProcessLink(hosts.local(), hosts.local(), stall=30.0, patience=0.5)
-    transfer = link.transfer([["sh", "-c", "echo a; sleep 1; echo b"]], [["cat"]])
+    link = ProcessLink(hosts.local(), hosts.local(), stall=30.0, patience=2.0)
+    transfer = link.transfer([["sh", "-c", "echo a; sleep 2.5; echo b"]], [["cat"]])
     assert (transfer.ok, transfer.stalled) == (True, False)
 
 

@@ -25,21 +25,21 @@ def announce(ends: Ends, facts: SourceFacts, ledger: Ledger, plan: PushPlan) -> 
     for path, name in plan.targets.items():
         wanted.setdefault(name, []).append(path)
     adopted: dict[str, list[str]] = {}
-    by_path: dict[str, list[str]] = {}
     for path, name in _steps_on_the_way(ledger, plan):
         if path not in wanted.get(name, ()):
-            adopted.setdefault(name, []).append(path)
-            by_path.setdefault(path, []).append(name)
-    after = announced(ledger, wanted, by_path)
+            adopted.setdefault(path, []).append(name)
+    after = announced(ledger, wanted, adopted)
     if after != ledger:
         _write(ends, facts, ledger, after)
     for name, paths in wanted.items():
         # A confirmed base is held already: a push with nothing new changes nothing.
         if any(ledger.of(path).base != name for path in paths):
             _hold(ends, facts, name, paths)
-    for name, paths in adopted.items():
-        # Only where it is named: nobody would release it elsewhere.
-        ends.source.hold(facts.hold_tag, _named(facts, paths, name))
+    # Only where it is named: nobody would release it elsewhere.
+    alone = [
+        full for path, names in adopted.items() for name in names for full in _named(facts, [path], name)
+    ]
+    ends.source.hold(facts.hold_tag, alone)
     return after
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
 from ..hosts.protocol import Finished, Transfer
-from ..model.names import join
+from ..model.names import is_within, join
 from ..plan.lanes import share_out
 from ..plan.push import PushPlan, Step, StepKind
 from ..zfs import commands
@@ -215,7 +215,7 @@ class Executor:
 
 def _hit(path: str, failed: Iterable[str]) -> bool:
     """Whether a path or one above it has failed."""
-    return any(path == other or not other or path.startswith(f"{other}/") for other in failed)
+    return any(is_within(other, path) for other in failed)
 
 
 def _tells(send: Finished) -> bool:

@@ -99,7 +99,8 @@ class _Push:
         destination = ends.job.destination
         self.ledger = facts.ledgers.get(facts.tag, Ledger(Record(to=destination.label)))
         self.before = self.ledger
-        self.changed = properties.differing(self.ledger.root.properties, facts.digest, facts.paths)
+        self.digest = facts.digest
+        self.changed = properties.differing(self.ledger.root.properties, self.digest, facts.paths)
         self.failures: dict[str, ZfsError] = {}
         self.written_to: frozenset[str] = frozenset()
         self.executed = Executed()
@@ -281,7 +282,7 @@ class _Push:
     def _finish(self, plan: PushPlan, standings: dict[str, Standing]) -> Pushed:
         self._lift_limits()
         missed = (self.changed & set(plan.targets)) - self.executed.carried
-        digest = properties.brought_up(self.ledger.root.properties, self.facts.digest, missed)
+        digest = properties.brought_up(self.ledger.root.properties, self.digest, missed)
         accounts = books.Books(self.ledger, self.before)
         books.settle(self.ends, self.facts, accounts, standings, self.target, digest)
         return self._result(plan, standings)

@@ -6,8 +6,8 @@ from __future__ import annotations
 from tests.contract.zfs import Zfs
 
 
-def _encrypted(z: Zfs) -> str:
-    name = f"{z.src}/e"
+def _create(z: Zfs, name: str) -> None:
+    """An encrypted dataset whose key is loaded."""
     z.ok(
         "create",
         "-o",
@@ -18,6 +18,11 @@ def _encrypted(z: Zfs) -> str:
         "keylocation=file:///run/contract-key",
         name,
     )
+
+
+def _encrypted(z: Zfs) -> str:
+    name = f"{z.src}/e"
+    _create(z, name)
     z.ok("create", f"{name}/k")
     for dataset in (name, f"{name}/k"):
         z.write(dataset, "file", 300_000)
@@ -127,16 +132,7 @@ def _clear_below_a_key(z: Zfs) -> str:
     z.write(f"{z.src}/c", "more", 100_000)
     z.ok("snapshot", f"{z.src}/c@two")
     parent = f"{z.dst}/e"
-    z.ok(
-        "create",
-        "-o",
-        "encryption=on",
-        "-o",
-        "keyformat=passphrase",
-        "-o",
-        "keylocation=file:///run/contract-key",
-        parent,
-    )
+    _create(z, parent)
     return parent
 
 

@@ -59,6 +59,12 @@ class Ground:
         """Run the product to its end."""
         return self.ran(self.product.run(*self.arguments(*more)))
 
+    def push_first(self) -> None:
+        """The first night: a snapshot and a full push. Afterwards a second has passed."""
+        ran = self.run("--action", "snapshot", "push", "--force-non-incremental")
+        assert ran.status == 0, ran.errors
+        self.sh("sleep 1")
+
     def start(self, *more: str) -> Running:
         """Start the product, to be disturbed."""
         return self.product.start(*self.arguments(*more))

@@ -15,9 +15,7 @@ from .lab import Lab, Product
 def ground(lab: Lab, product: Product) -> Ground:
     made = Ground(lab, product)
     made.sh(f"zfs create {SOURCE}; for i in a a/n b; do zfs create {SOURCE}/$i; done")
-    ran = made.run("--action", "snapshot", "push", "--force-non-incremental")
-    assert ran.status == 0, ran.errors
-    made.sh("sleep 1")
+    made.push_first()
     return made
 
 

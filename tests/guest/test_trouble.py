@@ -19,12 +19,6 @@ def ground(lab: Lab, product: Product) -> Ground:
     return made
 
 
-def push_first(ground: Ground) -> None:
-    ran = ground.run("--action", "snapshot", "push", "--force-non-incremental")
-    assert ran.status == 0, ran.errors
-    ground.sh("sleep 1")
-
-
 def bulk(ground: Ground, mebibytes: int = 24) -> None:
     """New data that takes a while to send, in one child."""
     ground.sh(f"head -c {mebibytes}M /dev/urandom > /{SOURCE}/b/bulk; zpool sync tank")
@@ -45,7 +39,7 @@ def wait_for_partial(ground: Ground) -> None:
 def test_a_signal_ends_the_children_and_the_next_run_goes_on(
     ground: Ground, number: signal.Signals, status: int
 ) -> None:
-    push_first(ground)
+    ground.push_first()
     bulk(ground)
     with ground.host.netem(rate="16mbit"):
         running = ground.start("--action", "snapshot", "push")
@@ -86,7 +80,7 @@ def test_a_receiver_without_space(lab: Lab, product: Product) -> None:
     """The push fails and says so; what was there stays, the base stays held."""
     ground = Ground(lab, product, receiver_size="100M")
     ground.sh(f"zfs create {SOURCE}; zfs create {SOURCE}/a; zfs create {SOURCE}/b")
-    push_first(ground)
+    ground.push_first()
     before = ground.snapshots(RECEIVER)
     bulk(ground, 120)
     ran = ground.run("--action", "snapshot", "push")
@@ -107,7 +101,7 @@ def test_a_receiver_without_space(lab: Lab, product: Product) -> None:
 
 def test_the_receiver_was_changed(ground: Ground) -> None:
     """The one dataset that somebody wrote to is named; the others are pushed; exit 3."""
-    push_first(ground)
+    ground.push_first()
     ground.sh(
         f"""
         zfs set readonly=off {RECEIVER}/b; zfs set mountpoint=/mnt/b {RECEIVER}/b
@@ -139,7 +133,7 @@ def test_no_common_snapshot_sends_nothing(ground: Ground) -> None:
 
 def test_two_runs_at_once(ground: Ground) -> None:
     """The second takes its snapshot and expires, leaves the push to the first, and exits 4."""
-    push_first(ground)
+    ground.push_first()
     bulk(ground)
     with ground.host.netem(rate="16mbit"):
         running = ground.start("--action", "snapshot", "push")

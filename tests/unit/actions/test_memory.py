@@ -56,6 +56,13 @@ def contact_lost_after(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rig.link, "transfer", then_silence)
 
 
+def unheard(rig: Rig, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    """A run of which everything arrives, and nobody hears of it."""
+    contact_lost_after(rig, monkeypatch)
+    assert hour(rig, **changes).exit_code == 75
+    contact_again(rig, monkeypatch)
+
+
 def contact_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     # Not undo(): that would also give the tests' lock folder up.
     monkeypatch.setattr(rig.link, "transfer", FakeLink.transfer.__get__(rig.link))
@@ -110,9 +117,7 @@ def test_a_receiver_whose_pool_is_away_is_no_answer(force: Any, monkeypatch: pyt
     rig = Rig("a")
     rig.always = {"retention": HARSH}
     rig.first()
-    contact_lost_after(rig, monkeypatch)
-    assert hour(rig, send_mode=REPLICATE).exit_code == 75
-    contact_again(rig, monkeypatch)
+    unheard(rig, monkeypatch, send_mode=REPLICATE)
     arrived = rig.names_there()[-1]
     away = dict(rig.receiver.world.datasets)
     rig.receiver.world.datasets.clear()
@@ -134,9 +139,7 @@ def test_a_dataset_that_is_renamed_before_its_arrival_was_seen(monkeypatch: pyte
     rig = Rig("x")
     rig.always = {"retention": HARSH}
     rig.first()
-    contact_lost_after(rig, monkeypatch)
-    assert hour(rig, send_mode=REPLICATE).exit_code == 75
-    contact_again(rig, monkeypatch)
+    unheard(rig, monkeypatch, send_mode=REPLICATE)
     rig.source.zfs("rename", f"{ROOT}/x", f"{ROOT}/z")
     for _ in range(3):
         result = hour(rig)
@@ -152,9 +155,7 @@ def test_a_renamed_dataset_keeps_its_base_while_the_root_is_refused(monkeypatch:
     rig.always = {"retention": HARSH}
     rig.first()
     rig.source.zfs("rename", f"{ROOT}/x", f"{ROOT}/z")
-    contact_lost_after(rig, monkeypatch)
-    assert hour(rig).exit_code == 75
-    contact_again(rig, monkeypatch)
+    unheard(rig, monkeypatch)
     rig.receiver.write(THERE, {"foreign": b"data"})
     for _ in range(3):
         result = hour(rig)

@@ -14,6 +14,7 @@ from ..model.names import join, mentions, relative
 from ..plan.compare import Seen
 from ..plan.ledger import Ledger, Record, Standing
 from ..plan.push import PushPlan, PushQuestion, Unsettled, plan_push
+from ..plan.steps import StepKind
 from ..zfs import properties
 from ..zfs.errors import Trouble, ZfsError
 from ..zfs.parse import Properties
@@ -269,8 +270,8 @@ class _Push:
         self.written_to |= frozenset(modified)
         if not done.failures and not done.refused:
             # Every command says that it succeeded, and yet something is not there.
-            tried = [step.path for step in plan.steps]
-            for path in filter(missing, plan.targets if "" in tried else tried):
+            whole = any(step.kind is StepKind.REPLICATE for step in plan.steps)
+            for path in filter(missing, plan.targets if whole else [step.path for step in plan.steps]):
                 self.failures.setdefault(path, books.not_there(self.ends, path, plan.targets[path]))
 
     def _named(self, suspects: Iterable[str], text: str) -> str | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ..model.names import join, parent
 from ..model.trees import Bookmark, Dataset, Snapshot, Tree
 from .conflicts import Conflict, ConflictKind, newest
-from .moves import free_name, younger_than_base
+from .moves import created_anew, free_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +274,7 @@ class _Comparer:
                 + self._refusal(dataset.path),
                 "rename the datasets on the receiver as they were renamed here",
             )
-        elif dataset.path and there.snapshots and self._younger_than_base(dataset):
+        elif dataset.path and there.snapshots and self._created_anew(dataset):
             self._conflict(
                 dataset,
                 there,
@@ -304,8 +304,8 @@ class _Comparer:
                 "and push once with --force-non-incremental",
             )
 
-    def _younger_than_base(self, dataset: Dataset) -> bool:
-        return self.receiver is not None and younger_than_base(self.source, self.receiver, dataset)
+    def _created_anew(self, dataset: Dataset) -> bool:
+        return self.receiver is not None and created_anew(self.source, self.receiver, dataset)
 
     def _refusal(self, path: str) -> str:
         """Why it was not renamed by itself, where that was tried."""

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import count
 
-from ..model.names import is_within, parent
+from ..model.names import is_within, own_time, parent
 from ..model.trees import Dataset, Snapshot, Tree
 
 
@@ -61,17 +62,29 @@ def plan_moves(
     mover = _Mover(source, receiver, _homes(source, receiver, wanted, arriving))
     for path, dataset in source.datasets.items():
         if path and not any(is_within(above, path) for above in _these(refused, path)):
-            mover.place(dataset, anew=path in wanted and younger_than_base(source, receiver, dataset))
+            there = path in wanted and path in receiver.datasets
+            mover.place(dataset, anew=there and created_anew(source, receiver, dataset))
     return mover.result()
 
 
-def younger_than_base(source: Tree, receiver: Tree, dataset: Dataset) -> bool:
-    """Whether all the dataset's snapshots came after the newest snapshot that the roots share: then the
-    dataset did too, and what the receiver has under its name is an older one's copy."""
+def created_anew(source: Tree, receiver: Tree, dataset: Dataset) -> bool:
+    """Whether a dataset that shares nothing with the copy of its name is younger than all of that copy: then
+    the copy is that of an older dataset, which was destroyed.
+
+    Either all its snapshots came after the newest that the roots share, or (where a push has advanced the
+    roots since) its own snapshots are all dated later than those of the copy.
+    """
     there = receiver.datasets.get("")
     theirs = {snapshot.guid for snapshot in there.snapshots} if there else set()
     base = next((s for s in reversed(source.datasets[""].snapshots) if s.guid in theirs), None)
-    return base is not None and all(s.createtxg > base.createtxg for s in dataset.snapshots)
+    if base is not None and all(s.createtxg > base.createtxg for s in dataset.snapshots):
+        return True
+    mine, old = _times(dataset), _times(receiver.datasets[dataset.path])
+    return bool(mine and old) and min(mine) > max(old)
+
+
+def _times(dataset: Dataset) -> list[datetime]:
+    return [time for snapshot in dataset.snapshots if (time := own_time(snapshot.name)) is not None]
 
 
 def free_name(wanted: str, taken: Container[str]) -> str:

@@ -282,7 +282,7 @@ class _Push:
         return next((path for path in suspects if mentions(text, join(root, path))), None)
 
     def _standings(self, answers: Answers, plan: PushPlan) -> dict[str, Standing]:
-        return books.standings(answers, plan, self.target)
+        return books.standings(answers, plan, self.target, self.facts.tag)
 
     def _finish(self, plan: PushPlan, standings: dict[str, Standing]) -> Pushed:
         self._lift_limits()

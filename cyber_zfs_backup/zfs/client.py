@@ -48,6 +48,10 @@ class Zfs:
         """Type, encryption and resume token of the tree's datasets; ``None`` without such a root."""
         return self._about(commands.get_partial(root), root)
 
+    def verify_properties(self, root: str) -> parse.Properties | None:
+        """The same, and the bytes written to each dataset since its newest snapshot."""
+        return self._about(commands.get_verify(root), root)
+
     def _about(self, argv: list[str], root: str) -> parse.Properties | None:
         finished = self._run(argv)
         if not finished.ok:

@@ -36,6 +36,12 @@ def get_partial(root: str) -> list[str]:
     ]  # fmt: skip
 
 
+def get_verify(root: str) -> list[str]:
+    """The same, and what has been written to each since its newest snapshot."""
+    *words, properties, _ = get_partial(root)
+    return [*words, f"{properties},written", root]
+
+
 def list_snapshots(root: str) -> list[str]:
     """Every snapshot below a root. These three columns are the quick ones (OpenZFS 2.2, zfs-list.8)."""
     return ["zfs", "list", "-Hp", "-o", "name,guid,createtxg", "-t", "snapshot", "-r", root]

@@ -120,6 +120,12 @@ def snapshots(text: str) -> dict[str, list[Snapshot]]:
     return found
 
 
+def number_of(about: Mapping[str, Property], name: str) -> int:
+    """The value of a dataset's numeric property (with -p); 0 where it has none."""
+    value = about[name].value if name in about else "-"
+    return 0 if value == "-" else _whole_number(value, f"{name} {value}")
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """The snapshots and bookmarks of a tree, each by full dataset name."""

@@ -8,14 +8,26 @@ from dataclasses import dataclass
 
 from ..hosts.protocol import Finished
 from ..model.names import join
-from ..plan.ledger import Ledger, Release, Standing, announced, encode, set_apart, settled, withdrawn
-from ..plan.push import PushPlan, StepKind
+from ..plan.ledger import (
+    Ledger,
+    Release,
+    Standing,
+    announced,
+    bookmark_prefix,
+    encode,
+    set_apart,
+    settled,
+    withdrawn,
+)
+from ..plan.push import PushPlan
+from ..plan.steps import StepKind
 from ..zfs.errors import ZfsError
+from . import bookmarks
 from .ask import Answers
-from .ends import Ends, SourceFacts
+from .ends import Ends, PushFacts
 
 
-def announce(ends: Ends, facts: SourceFacts, ledger: Ledger, plan: PushPlan) -> Ledger:
+def announce(ends: Ends, facts: PushFacts, ledger: Ledger, plan: PushPlan) -> Ledger:
     """Name and hold the plan's targets, and bases that the ledger does not name yet.
 
     To be called before the first byte. The name is written before the hold, so that a hold is never
@@ -47,7 +59,7 @@ def _steps_on_the_way(ledger: Ledger, plan: PushPlan) -> dict[tuple[str, str], N
     """Path and name of what the receiver has, or has before the target: bases that the ledger does not
     name, and the oldest snapshots of datasets that begin anew (all that it has where the next breaks)."""
     bases = [(path, name) for path, name in plan.bases.items() if name not in ledger.names_for(path)]
-    steps = [(s.path, s.target) for s in plan.steps if s.kind in (StepKind.FULL, StepKind.RESUME)]
+    steps = [(s.path, s.target) for s in plan.steps if s.kind.begins or s.kind is StepKind.RESUME]
     return dict.fromkeys((*bases, *steps))
 
 
@@ -60,7 +72,7 @@ class Books:
 
 
 def settle(
-    ends: Ends, facts: SourceFacts, books: Books, standings: Mapping[str, Standing], target: str, digest: str
+    ends: Ends, facts: PushFacts, books: Books, standings: Mapping[str, Standing], target: str, digest: str
 ) -> None:
     """Write what a fresh answer of the receiver has shown, and release what is no longer needed.
 
@@ -75,9 +87,30 @@ def settle(
     for release in settlement.releases:
         _release(ends, facts, release)
     _write(ends, facts, settlement.named, settlement.final)
+    whole = [
+        path
+        for path, each in standings.items()
+        if each.confirmed and not each.marked and settlement.final.of(path).base == each.confirmed
+    ]
+    _keep_bases(ends, facts, Books(settlement.final, books.before), whole)
 
 
-def withdraw(ends: Ends, facts: SourceFacts, books: Books) -> None:
+def _keep_bases(ends: Ends, facts: PushFacts, books: Books, paths: list[str]) -> None:
+    """Let bookmarks keep the bases where that was asked for, and holds where it no longer is."""
+    ledger = books.now
+    if ends.job.delivery.bookmark_base:
+        after = bookmarks.keep_by_bookmarks(ends, facts, ledger, paths)
+        _write(ends, facts, ledger, after)
+        if after != ledger:
+            bookmarks.let_go(ends, facts, after, paths)
+    elif ledger.marked or books.before.marked:
+        after = bookmarks.keep_by_holds(ends, facts, ledger, paths)
+        _write(ends, facts, ledger, after)
+        if not after.marked:
+            bookmarks.drop(ends, facts)
+
+
+def withdraw(ends: Ends, facts: PushFacts, books: Books) -> None:
     """Take back what this push announced, where nothing was seen of the copy.
 
     It may not exist, or its pool may not be imported: what it may hold is as unknown as it was before.
@@ -87,7 +120,7 @@ def withdraw(ends: Ends, facts: SourceFacts, books: Books) -> None:
     _write(ends, facts, books.now, books.before)
 
 
-def _apart(ends: Ends, facts: SourceFacts, before: Ledger) -> list[str]:
+def _apart(ends: Ends, facts: PushFacts, before: Ledger) -> list[str]:
     """The excluded datasets that took part in an earlier push, by the names that the root's record has."""
     paths = [path for path in sorted(facts.excluded) if path not in before.lagging]
     if not paths or not before.root.names:
@@ -98,17 +131,26 @@ def _apart(ends: Ends, facts: SourceFacts, before: Ledger) -> list[str]:
     return [path for path in paths if join(facts.root, path) in found]
 
 
-def standings(answers: Answers, plan: PushPlan, target: str) -> dict[str, Standing]:
+def standings(answers: Answers, plan: PushPlan, target: str, tag: str) -> dict[str, Standing]:
     """What the answers of both sides show of each dataset that takes part."""
     found = {}
     for path in plan.targets:
         there = answers.receiver.datasets.get(path) if answers.receiver else None
         theirs = {snapshot.guid for snapshot in there.snapshots} if there else set()
         # Whoever took it: a foreign snapshot that the copy ends with is its base too, and may be pruned here.
-        common = [s.name for s in answers.source.datasets[path].snapshots if s.guid in theirs]
+        mine = answers.source.datasets[path]
+        common = [s for s in mine.snapshots if s.guid in theirs]
+        newest = next((s for s in common if s.name == target), common[-1] if common else None)
+        confirmed, marked = newest.name if newest else None, False
+        prefix = bookmark_prefix(tag)
+        for mark in mine.bookmarks:
+            later = newest is None or mark.createtxg > newest.createtxg
+            if mark.guid in theirs and mark.name.startswith(prefix) and later:
+                confirmed, marked = mark.name.removeprefix(prefix), True
         token = answers.tokens.get(path)
         found[path] = Standing(
-            confirmed=target if target in common else (common[-1] if common else None),
+            confirmed=confirmed,
+            marked=marked,
             arriving=token.name if token is not None and token.usable else None,
             conflicted=path in plan.conflicted,
         )
@@ -117,30 +159,30 @@ def standings(answers: Answers, plan: PushPlan, target: str) -> dict[str, Standi
 
 def not_there(ends: Ends, path: str, name: str) -> ZfsError:
     """The error of a dataset whose target is not on the receiver although no command failed."""
-    there = join(ends.job.destination.dataset, path)
+    there = join(ends.destination.dataset, path)
     said = f"every command succeeded, and yet {there}@{name} is not there with the source's GUID"
     return ZfsError(ends.receiver.label, Finished(("zfs", "receive"), 0, "", said))
 
 
-def _hold(ends: Ends, facts: SourceFacts, name: str, paths: list[str]) -> None:
+def _hold(ends: Ends, facts: PushFacts, name: str, paths: list[str]) -> None:
     if not facts.excluded and len(paths) > 1:
         ends.source.hold_tree(facts.hold_tag, facts.root, name)
     else:
         ends.source.hold(facts.hold_tag, _named(facts, paths, name))
 
 
-def _release(ends: Ends, facts: SourceFacts, release: Release) -> None:
+def _release(ends: Ends, facts: PushFacts, release: Release) -> None:
     if release.paths is None:
         ends.source.release_tree(facts.hold_tag, facts.root, release.name)
     else:
         ends.source.release(facts.hold_tag, _named(facts, release.paths, release.name))
 
 
-def _named(facts: SourceFacts, paths: Iterable[str], name: str) -> list[str]:
+def _named(facts: PushFacts, paths: Iterable[str], name: str) -> list[str]:
     return [f"{join(facts.root, path)}@{name}" for path in paths]
 
 
-def _write(ends: Ends, facts: SourceFacts, old: Ledger, new: Ledger) -> None:
+def _write(ends: Ends, facts: PushFacts, old: Ledger, new: Ledger) -> None:
     """Write the difference: first the records of datasets that lag, then the root's, then what goes."""
     name = facts.property_name
     alike: dict[str, list[str]] = {}

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 from ..hosts.protocol import Finished, Transfer
 from ..model.names import is_within, join
 from ..plan.lanes import share_out
-from ..plan.push import PushPlan, Step, StepKind
+from ..plan.moves import Move
+from ..plan.push import PushPlan
+from ..plan.steps import Step, StepKind
 from ..zfs import commands
 from ..zfs.errors import Trouble, ZfsError, said
 from ..zfs.properties import own_names
-from .ends import Ends, SourceFacts
+from .ends import Ends, PushFacts
 
 _HOPELESS = frozenset(
     {
@@ -63,6 +65,9 @@ class Executed:
     failures: list[Failure] = field(default_factory=list)
     carried: set[str] = field(default_factory=set)
     created: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
+    """Paths for which the receiver could not rename, with what it said."""
+    moved: int = 0
     seconds: float | None = None
     repaired: set[str] = field(default_factory=set)
 
@@ -75,7 +80,7 @@ class Executed:
 class Executor:
     """Executes one plan; ``run`` answers what came of it. A failure is an answer, not an exception."""
 
-    def __init__(self, ends: Ends, facts: SourceFacts) -> None:
+    def __init__(self, ends: Ends, facts: PushFacts) -> None:
         self._ends = ends
         self._facts = facts
         self._own = sorted({*own_names(facts.about), facts.property_name})
@@ -84,19 +89,19 @@ class Executor:
         self._given_up = False
 
     def run(self, plan: PushPlan, *, apart: bool = False) -> Executed:
-        """Steps that touch one dataset alone first, in order; then what can be joined, in lanes.
+        """Renames; then steps that touch one dataset alone, in order; then what can be joined, in lanes.
 
         New datasets are joined on one lane, parents first. ``apart`` gives each stream a connection of its
         own, so that one which fails keeps no other back.
         """
-        failed: set[str] = set()
+        failed = self._moves(plan.moves)
         joined = []
         for step in plan.steps:
             if self._done.hopeless:
                 break
             if _hit(step.path, failed):
                 continue
-            if step.kind is StepKind.LEVEL or (step.kind is StepKind.FULL and not apart):
+            if step.kind is StepKind.LEVEL or (step.kind.begins and not apart):
                 joined.append(step)
             elif not self._alone(step, plan):
                 failed.add(step.path)
@@ -104,6 +109,24 @@ class Executor:
         if joined and not self._done.hopeless:
             self._lanes(joined, apart=apart)
         return self._done
+
+    def _moves(self, moves: Iterable[Move]) -> set[str]:
+        """Rename on the receiver; answers the paths for which that failed."""
+        failed: set[str] = set()
+        for move in moves:
+            if self._done.hopeless or _hit(move.path, failed):
+                continue
+            try:
+                self._ends.receiver.rename_dataset(self._there(move.old), self._there(move.new))
+            except ZfsError as error:
+                failed.add(move.path)
+                if error.trouble in _HOPELESS:
+                    self._done.failures.append(Failure((move.path,), error))
+                else:
+                    self._done.refused[move.path] = error.text
+            else:
+                self._done.moved += 1
+        return failed
 
     def _alone(self, step: Step, plan: PushPlan) -> bool:
         if step.kind is StepKind.ABORT:
@@ -122,7 +145,7 @@ class Executor:
     def _lanes(self, steps: Sequence[Step], *, apart: bool) -> None:
         lanes = [[[step]] for step in steps] if apart else self._shared_out(steps)
         # One worker a lane keeps the number of connections at a time; more lanes than that only wait.
-        pool = ThreadPoolExecutor(self._ends.job.lanes, thread_name_prefix="lane")
+        pool = ThreadPoolExecutor(self._ends.job.delivery.lanes, thread_name_prefix="lane")
         futures = [pool.submit(self._lane, lane) for lane in lanes]
         try:
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
@@ -143,11 +166,11 @@ class Executor:
 
         Not more than were asked for, however many datasets there are.
         """
-        new = [step.path for step in steps if step.kind is StepKind.FULL]
+        new = [step.path for step in steps if step.kind.begins]
         # Dataset by dataset, so that the first which is not at its target is the one that failed.
         first = sorted((step for step in steps if step.path in new), key=lambda step: new.index(step.path))
         rest = [step for step in steps if step.path not in new]
-        wanted = self._ends.job.lanes
+        wanted = self._ends.job.delivery.lanes
         if first and wanted == 1:
             first, rest = [*first, *rest], []
         # What follows on the heels of its own full stream must not overtake it.
@@ -222,7 +245,7 @@ class Executor:
         return first if len(steps) == 1 else f"{first} and {len(steps) - 1} more"
 
     def _there(self, path: str) -> str:
-        return join(self._ends.job.destination.dataset, path)
+        return join(self._ends.destination.dataset, path)
 
     def _send(self, step: Step) -> list[str]:
         target = f"{join(self._facts.root, step.path)}@{step.target}"
@@ -230,6 +253,10 @@ class Executor:
             return commands.send_resume(step.token or "", raw=step.raw)
         if step.kind is StepKind.REPLICATE:
             return commands.send_replicate(target, step.base)
+        if step.kind is StepKind.CLONE:
+            return commands.send_clone(target, step.base or "")
+        if step.kind is StepKind.BRIDGE:
+            return commands.send_bridge(target, step.base or "", properties=step.properties, raw=step.raw)
         if step.kind is StepKind.FULL or step.base is None:
             return commands.send_full(target, properties=step.properties)
         return commands.send_level(target, step.base, properties=step.properties, raw=step.raw)

@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..model.names import join, mentions, relative
+from ..plan.compare import Seen
 from ..plan.ledger import Ledger, Record, Standing
 from ..plan.push import PushPlan, PushQuestion, Unsettled, plan_push
+from ..plan.steps import StepKind
 from ..zfs import properties
-from ..zfs.errors import Trouble, ZfsError
+from ..zfs.errors import Nature, Trouble, ZfsError
 from ..zfs.parse import Properties
 from . import books, report
 from .ask import Answers, ask_cheap, ask_whole, both
-from .ends import Ends, SourceFacts, read_source, tell_plan
+from .ends import Ends, Home, PushFacts, read_for_push, tell_plan
 from .execute import Executed, Executor
 from .result import ActionResult, Outcome, Problem
 
@@ -36,7 +38,7 @@ class Pushed:
     builds on it. ``facts`` are the source's, from before the push."""
 
     result: ActionResult
-    facts: SourceFacts
+    facts: PushFacts
     confirmed: Mapping[str, str] = field(default_factory=dict)
 
     def mirror_wanted(self, due: frozenset[str] | None) -> bool:
@@ -63,7 +65,9 @@ def push(ends: Ends, taken: Newest | None, receiver_about: Callable[[], Properti
     Raises ``HostError``, ``ZfsError`` and ``GarbledError`` where a question could not be answered;
     whatever was sent before then stays held.
     """
-    facts, target = both(lambda: read_source(ends), lambda: taken if taken is not None else newest_own(ends))
+    facts, target = both(
+        lambda: read_for_push(ends), lambda: taken if taken is not None else newest_own(ends)
+    )
     if target is None:
         problem = Problem(
             "has no own snapshot that could be pushed",
@@ -75,7 +79,7 @@ def push(ends: Ends, taken: Newest | None, receiver_about: Callable[[], Properti
     return _Push(ends, facts, target, receiver_about).run()
 
 
-def newest_own(ends: Ends) -> Newest | None:
+def newest_own(ends: Home) -> Newest | None:
     """The root's newest own snapshot, by createtxg; ``None`` where it has none."""
     listed = ends.source.snapshots_of(ends.job.dataset)
     return next((Newest(each.name, len(listed)) for each in reversed(listed) if each.own), None)
@@ -87,7 +91,7 @@ class _Push:
     def __init__(
         self,
         ends: Ends,
-        facts: SourceFacts,
+        facts: PushFacts,
         target: Newest,
         receiver_about: Callable[[], Properties | None],
     ) -> None:
@@ -96,13 +100,14 @@ class _Push:
         self.target = target.name
         self.listed = target.listed
         self.receiver_about = receiver_about
-        destination = ends.job.destination
+        destination = ends.destination
         self.ledger = facts.ledgers.get(facts.tag, Ledger(Record(to=destination.label)))
         self.before = self.ledger
         self.digest = facts.digest
         self.changed = properties.differing(self.ledger.root.properties, self.digest, facts.paths)
         self.failures: dict[str, ZfsError] = {}
         self.written_to: frozenset[str] = frozenset()
+        self.refused: dict[str, str] = {}
         self.executed = Executed()
         self.began = time.monotonic()
         self.lines: list[str] = []
@@ -113,7 +118,7 @@ class _Push:
             self._show(plan)
             if self.ends.job.dry_run:
                 return self._result(plan, self._standings(answers, plan))
-            if plan.nothing_to_send:
+            if plan.nothing_to_do:
                 if plan.fits:
                     # What the receiver already holds must be held here before it is named as base.
                     self._hold(plan)
@@ -183,18 +188,16 @@ class _Push:
             source=answers.source,
             receiver=answers.receiver,
             target=self.target,
-            mode=job.send_mode,
+            mode=job.delivery.send_mode,
             allow_full=job.force.non_incremental,
             properties_changed=self.changed,
-            excluded=self.facts.excluded,
+            seen=Seen(answers.tokens, self.facts.excluded, self.written_to, self.refused),
             set_aside=frozenset(self.failures),
-            changed=self.written_to,
-            tokens=answers.tokens,
             listed=self.listed,
         )
 
     def _show(self, plan: PushPlan) -> None:
-        lines = report.plan_lines(self.facts.root, self.ends.job.destination.dataset, plan)
+        lines = report.plan_lines(self.facts.root, self.ends.destination.dataset, plan)
         tell_plan(self.ends, "push", lines)
         self.lines += lines
 
@@ -202,7 +205,7 @@ class _Push:
         """A first push needs the dataset above the copy; better said before than by zfs after."""
         if answers.receiver is not None:
             return None
-        above = self.ends.job.destination.dataset.rpartition("/")[0]
+        above = self.ends.destination.dataset.rpartition("/")[0]
         if self.ends.receiver.exists(above):
             return None
         problem = Problem(
@@ -227,6 +230,8 @@ class _Push:
         self.executed.failures += done.failures
         self.executed.carried |= done.carried
         self.executed.created |= done.created
+        self.executed.moved += done.moved
+        self.refused |= done.refused
 
     def _arrived(self, answers: Answers, plan: PushPlan, done: Executed) -> dict[str, Standing] | None:
         """Ask the receiver by name whether every target is there with the source's GUID.
@@ -234,9 +239,9 @@ class _Push:
         ``None`` where one is not. Exit statuses prove nothing. Datasets in conflict were not touched:
         what was seen of them before still stands.
         """
-        if done.failures or self.failures:
+        if done.failures or done.refused or self.failures:
             return None
-        root = self.ends.job.destination.dataset
+        root = self.ends.destination.dataset
         standings = self._standings(answers, plan)
         wanted = {path: name for path, name in plan.targets.items() if path not in plan.conflicted}
         there = self.ends.receiver.named_snapshots(
@@ -265,19 +270,19 @@ class _Push:
                 self.failures[guilty] = failure.error
         modified = (path for path, e in self.failures.items() if e.trouble is Trouble.MODIFIED)
         self.written_to |= frozenset(modified)
-        if not done.failures:
+        if not done.failures and not done.refused:
             # Every command says that it succeeded, and yet something is not there.
-            tried = [step.path for step in plan.steps]
-            for path in filter(missing, plan.targets if "" in tried else tried):
+            whole = any(step.kind is StepKind.REPLICATE for step in plan.steps)
+            for path in filter(missing, plan.targets if whole else [step.path for step in plan.steps]):
                 self.failures.setdefault(path, books.not_there(self.ends, path, plan.targets[path]))
 
     def _named(self, suspects: Iterable[str], text: str) -> str | None:
         """The suspect whose copy a message names: the first that lacks the target may be fine."""
-        root = self.ends.job.destination.dataset
+        root = self.ends.destination.dataset
         return next((path for path in suspects if mentions(text, join(root, path))), None)
 
     def _standings(self, answers: Answers, plan: PushPlan) -> dict[str, Standing]:
-        return books.standings(answers, plan, self.target)
+        return books.standings(answers, plan, self.target, self.facts.tag)
 
     def _finish(self, plan: PushPlan, standings: dict[str, Standing]) -> Pushed:
         self._lift_limits()
@@ -293,7 +298,7 @@ class _Push:
         Once for each copy, before the ledger says that its properties have arrived.
         """
         paths = (self.executed.carried & self.changed) | self.executed.created
-        root = self.ends.job.destination.dataset
+        root = self.ends.destination.dataset
         names = [join(self.facts.root, path) for path in self.facts.paths if path in paths]
         for limit, limited in properties.limited(self.facts.about, names).items():
             copies = [join(root, relative(self.facts.root, name)) for name in limited]
@@ -315,7 +320,7 @@ class _Push:
         result = ActionResult(
             "push",
             outcome,
-            report.push_summary(self.ends.job, plan, self.executed, len(confirmed), self.target),
+            report.push_summary(self.ends, plan, self.executed, len(confirmed), self.target),
             lines=tuple(self.lines),
             problems=problems,
             figures={
@@ -363,10 +368,10 @@ class _Push:
 
     def _outcome(self, plan: PushPlan, confirmed: Mapping[str, str]) -> Outcome:
         if not plan.conflicts and not self.failures and len(confirmed) == len(plan.targets):
-            sends = self.executed.streams or (self.ends.job.dry_run and plan.steps)
+            did = self.executed.streams or self.executed.moved
+            sends = did or (self.ends.job.dry_run and not plan.nothing_to_do)
             return Outcome.DONE if sends else Outcome.NOTHING
-        passing = {Trouble.LINK_LOST, Trouble.CUT_OFF, Trouble.BUSY, Trouble.STALLED}
-        if self.failures and all(error.trouble in passing for error in self.failures.values()):
+        if self.failures and all(error.trouble.nature is Nature.PASSING for error in self.failures.values()):
             return Outcome.PASSING
         if confirmed and plan.fits:
             return Outcome.PARTIAL

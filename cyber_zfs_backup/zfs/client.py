@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from ..hosts.errors import HostError
 from ..hosts.protocol import Finished, Host
-from ..model.trees import Snapshot
+from ..model.trees import Bookmark, Snapshot
 from . import commands, parse
 from .errors import Trouble, ZfsError, said
 
@@ -61,6 +61,14 @@ class Zfs:
     def all_snapshots(self, root: str) -> dict[str, list[Snapshot]]:
         """Every snapshot of the tree, by full dataset name."""
         return self._ask(commands.list_snapshots(root), parse.snapshots)
+
+    def snapshots_and_bookmarks(self, root: str) -> parse.Listing:
+        """Every snapshot and every bookmark of the tree, by full dataset name."""
+        return self._ask(commands.list_with_bookmarks(root), parse.snapshots_and_bookmarks)
+
+    def bookmarks(self, root: str) -> Mapping[str, list[Bookmark]]:
+        """Every bookmark of the tree, by full dataset name."""
+        return self._ask(commands.list_bookmarks(root), parse.snapshots_and_bookmarks).bookmarks
 
     def snapshots_of(self, dataset: str) -> list[Snapshot]:
         """The snapshots of one dataset, oldest first."""
@@ -174,6 +182,16 @@ class Zfs:
         if error.trouble not in (Trouble.NO_TAG, Trouble.NOT_THERE):
             raise error
 
+    def bookmark(self, snapshot: str, bookmark: str) -> None:
+        """Bookmark a snapshot (both full names)."""
+        self._do(commands.bookmark(snapshot, bookmark))
+
+    def destroy_bookmark(self, dataset: str, name: str) -> None:
+        """Destroy one bookmark. Gone already is fine."""
+        finished = self._run(commands.destroy_bookmark(dataset, name))
+        if not finished.ok and ZfsError(self.label, finished).trouble is not Trouble.NOT_THERE:
+            raise ZfsError(self.label, finished)
+
     def set_property(self, name: str, value: str, datasets: Sequence[str]) -> None:
         """Set one user property."""
         for batch in commands.batches(len(value) + 400, datasets):
@@ -188,6 +206,10 @@ class Zfs:
         """Destroy exactly these snapshots; with ``recursive`` on all below the dataset too."""
         for batch in _name_batches(dataset, names):
             self._do(commands.destroy_snapshots(dataset, batch, recursive=recursive))
+
+    def rename_dataset(self, old: str, new: str) -> None:
+        """Rename a dataset (full names) with all below it."""
+        self._do(commands.rename_dataset(old, new))
 
     def rename_snapshot(self, old: str, new: str) -> None:
         """Rename a snapshot (full names) on its dataset and on all below it."""

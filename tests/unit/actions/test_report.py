@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cyber_zfs_backup.actions.execute import Executed
 from cyber_zfs_backup.actions.report import push_summary, repairs
-from cyber_zfs_backup.config.job import Action, Destination, Job
 from tests.unit.plan.drawn import day, tree
 from tests.unit.plan.two_sides import plan, usable, with_token
 
-JOB = Job(dataset="tank", actions=frozenset(Action), destination=Destination("offsite", "vault/copy"))
+from .rig import Rig
+
 SOURCE = """
         01 02 03
   .     x  x  x
@@ -59,12 +58,12 @@ NOTHING = f"nothing new: offsite:vault/copy holds @{TARGET} of all 3 datasets"
     ],
 )
 def test_the_push_in_one_line(done: Executed, confirmed: int, said: str) -> None:
-    assert push_summary(JOB, plan(SOURCE, LEVEL_WITH, "03"), done, confirmed, TARGET) == said
+    assert push_summary(Rig().ends(), plan(SOURCE, LEVEL_WITH, "03"), done, confirmed, TARGET) == said
 
 
 def test_a_dry_run_in_one_line() -> None:
-    job = replace(JOB, dry_run=True)
-    said = push_summary(job, plan(SOURCE, LEVEL_WITH, "03"), executed(repaired={"a"}), 3, TARGET)
+    ends = Rig().ends(dry_run=True)
+    said = push_summary(ends, plan(SOURCE, LEVEL_WITH, "03"), executed(repaired={"a"}), 3, TARGET)
     assert said == f"would take 3 steps to bring offsite:vault/copy to @{TARGET}"
 
 

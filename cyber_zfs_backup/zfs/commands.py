@@ -192,7 +192,7 @@ def send_resume(token: str, *, raw: bool = True) -> list[str]:
 
 
 def send_estimate(send: Sequence[str]) -> list[str]:
-    """How many bytes a send (any vector of the four above) would have about; sends nothing."""
+    """How many bytes a send (any vector that is built above) would have about; sends nothing."""
     return [*send[:2], "-nvP", *send[2:]]
 
 

@@ -23,6 +23,10 @@ def host() -> FakeHost:
         for name in ("tank/src", "tank/src/a"):
             source.write(name, {"file": bytes([number + 1]) * RECORDS})
         source.zfs("snapshot", "-r", f"tank/src@s{number}")
+    source.zfs("bookmark", "tank/src/a@s0", "tank/src/a#s0")
+    source.zfs("clone", "tank/src/a@s0", "tank/clone")
+    source.write("tank/clone", {"more": b"c" * RECORDS})
+    source.zfs("snapshot", "tank/clone@s3")
     return source
 
 
@@ -31,6 +35,8 @@ SENDS = {
     "the tree's news": (commands.send_replicate("tank/src@s2", "s0"), 4),
     "a dataset": (commands.send_full("tank/src/a@s0", properties=True), 1),
     "a dataset's news": (commands.send_level("tank/src/a@s2", "s0", properties=False), 2),
+    "from a bookmark": (commands.send_bridge("tank/src/a@s1", "s0", properties=False), 1),
+    "a clone": (commands.send_clone("tank/clone@s3", "tank/src/a@s0"), 2),  # the fake counts the origin's too
     "the same, not raw": (commands.send_level("tank/src/a@s2", "s1", properties=True, raw=False), 1),
 }
 """A send, and how many times the written bytes are in it."""

@@ -197,6 +197,11 @@ def send_resume(token: str, *, raw: bool = True) -> list[str]:
     return [*(_SEND if raw else _SEND_TO_ENCRYPTED), "-t", token]
 
 
+def send_estimate(send: Sequence[str]) -> list[str]:
+    """How many bytes a send (any vector that is built above) would have about; sends nothing."""
+    return [*send[:2], "-nvP", *send[2:]]
+
+
 def token_contents(token: str) -> list[str]:
     """What a resume token asks for; sends nothing, fails where this source cannot go on."""
     return ["zfs", "send", "-nvt", token]

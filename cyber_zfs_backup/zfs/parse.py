@@ -236,6 +236,12 @@ def reclaimed(text: str) -> int:
     return 0
 
 
+def send_size(text: str) -> int | None:
+    """The bytes that ``zfs send -nvP`` says a stream would have; ``None`` where it does not say."""
+    match = re.search(r"^size\t([0-9]{1,20})$", text, re.MULTILINE)
+    return int(match.group(1)) if match else None
+
+
 def token_contents(text: str) -> TokenContents:
     """The answer of ``zfs send -nvt TOKEN``."""
 

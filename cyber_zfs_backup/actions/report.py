@@ -75,11 +75,12 @@ def push_summary(ends: Ends, plan: PushPlan, executed: Executed, confirmed: int,
 def repairs(plan: PushPlan, source: Tree) -> frozenset[str]:
     """The paths of the datasets that a plan repairs, rather than only brings up to date.
 
-    Those with a partial receive (resumed or aborted), and those that lag behind: the source's has the root's
-    base, and the receiver's has not, or is missing. A first push has no base, so it repairs nothing else.
+    Those with a partial receive (resumed or aborted), those that are renamed there, and those that lag
+    behind: the source's has the root's base, and the receiver's has not, or is missing. A first push has no
+    base, so it repairs nothing else.
     """
     base = plan.bases.get("")
-    found = set()
+    found = {move.path for move in plan.moves}
     for step in plan.steps:
         if step.kind in (StepKind.ABORT, StepKind.RESUME):
             found.add(step.path)

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TypeVar
 
 from ..config.job import Action, Destination, Job, SourceHost
+from ..hosts.bandwidth import Bandwidth
 from ..hosts.local import LocalHost
 from ..hosts.ssh import SshHost
 from ..hosts.stream import ProcessLink
@@ -67,6 +68,8 @@ def real_home(job: Job, surface: Surface) -> Iterator[Home]:
 def real_ways(home: Home) -> Iterator[tuple[Ends, ...]]:
     """The ways from a source to each of the job's destinations."""
     delivery = home.job.delivery
+    # One for the whole run: the line that it spares is one.
+    bandwidth = None if delivery.bwlimit is None else Bandwidth(delivery.bwlimit)
     with ExitStack() as stack:
         ways = []
         for destination in home.job.destinations:
@@ -78,6 +81,7 @@ def real_ways(home: Home) -> Iterator[tuple[Ends, ...]]:
                 there,
                 stall=float(delivery.stall_timeout) or None,
                 patience=PATIENCE,
+                bandwidth=bandwidth,
             )
             stack.callback(link.stop)
             receiver = Zfs(there, sudo=destination.use_sudo, timeout=PATIENCE)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..config.job import Delivery, Destination, SourceHost, UsageError
+from ..config.rates import parse_rate
 from ..model.names import BadNameError, check_dataset
 from ..plan.cost import SendMode
 from .request import Show
@@ -49,6 +50,13 @@ def add_delivery(push: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="how often to try again where the network or a stream broke, each time after asking both sides "
         "anew and after a longer wait (default: 2; 0: never). What needs a person is never tried again",
+    )
+    push.add_argument(
+        "--bwlimit",
+        type=_rate,
+        metavar="RATE",
+        help="move so many bytes a second at most, all streams of the run together: 500k, 20M, 1.5MiB/s "
+        "(k, M and G are powers of 1024; default: as fast as it goes)",
     )
     push.add_argument(
         "--bookmark-base",
@@ -289,6 +297,13 @@ def _ssh_config(name: str | None) -> Path | None:
     if not os.access(name, os.R_OK):
         raise UsageError(f"--ssh-config {name!r} cannot be read by this user")
     return Path(os.path.abspath(name))
+
+
+def _rate(text: str) -> int:
+    try:
+        return parse_rate(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def whole_number(text: str) -> int:

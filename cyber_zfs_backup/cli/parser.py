@@ -146,6 +146,7 @@ def _run(argv: Sequence[str], host: str) -> Request:
             lanes=options.lanes,
             stall_timeout=options.stall_timeout,
             retries=options.retries,
+            bwlimit=options.bwlimit,
             bookmark_base=options.bookmark_base,
         ),
         dry_run=options.dry_run,

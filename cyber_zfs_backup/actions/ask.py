@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ..model.names import join
-from ..model.trees import Snapshot, Tree
+from ..model.trees import Tree
 from ..plan.compare import Token
 from ..plan.ledger import Ledger
 from ..zfs import parse
@@ -89,7 +89,7 @@ def ask_cheap(
         ),
     )
     return Answers(
-        source=_source_tree(facts, mine, complete=False),
+        source=parse.tree(facts.root, facts.about, mine, complete=False).without(facts.excluded),
         receiver=None if about is None else parse.tree(root, about, theirs, complete=False),
         tokens={},
     )
@@ -105,8 +105,10 @@ def ask_whole(ends: Ends, facts: SourceFacts) -> Answers:
             return None
         return parse.tree(root, about, ends.receiver.all_snapshots(root), complete=True)
 
-    mine, receiver = both(lambda: ends.source.all_snapshots(facts.root), theirs)
-    source = _source_tree(facts, mine, complete=True)
+    mine, receiver = both(lambda: ends.source.snapshots_and_bookmarks(facts.root), theirs)
+    source = parse.tree(
+        facts.root, facts.about, mine.snapshots, complete=True, bookmarks=mine.bookmarks
+    ).without(facts.excluded)
     return Answers(source, receiver, _tokens(ends, source, receiver))
 
 
@@ -119,31 +121,27 @@ def _full(root: str, wanted: Mapping[str, Iterable[str]]) -> list[str]:
     return [f"{join(root, path)}@{name}" for path, names in wanted.items() for name in names]
 
 
-def _source_tree(facts: SourceFacts, listed: Mapping[str, list[Snapshot]], *, complete: bool) -> Tree:
-    tree = parse.tree(facts.root, facts.about, listed, complete=complete)
-    return tree.without(facts.excluded)
-
-
 def _tokens(ends: Ends, source: Tree, receiver: Tree | None) -> dict[str, Token]:
-    """What the source says of each resume token. A token is untrusted: it must fit its own dataset."""
-    if receiver is None:
-        return {}
-    with_tokens = {
-        path: dataset.resume_token
-        for path, dataset in receiver.datasets.items()
-        if dataset.resume_token is not None and path in source.datasets
-    }
-    return {path: _token(ends, source, path, text) for path, text in with_tokens.items()}
+    """What the source says of each resume token, by the receiver's path."""
+    datasets = receiver.datasets if receiver else {}
+    texts = {path: dataset.resume_token for path, dataset in datasets.items() if dataset.resume_token}
+    return {path: _token(ends, source, text) for path, text in texts.items()}
 
 
-def _token(ends: Ends, source: Tree, path: str, text: str) -> Token:
+def _token(ends: Ends, source: Tree, text: str) -> Token:
+    """What a token asks for. It is untrusted: zfs looks for its snapshot by name, and where that is not there
+    by GUID (libzfs, guid_to_name), so that it could name one that is none of this tree's."""
     contents = ends.source.token_contents(text)
     if contents is None:
         return Token(text, why_not="a partial receive that this source can no longer continue")
     dataset, _, name = contents.to_name.partition("@")
-    if dataset != source.full(path):
+    holders = (each for each in source.datasets.values() if contents.to_guid in each.by_guid())
+    holder = next(holders, None)
+    if holder is None:
+        return Token(
+            text, name, why_not=f"a partial receive of {dataset}@{name}, which is gone from the source"
+        )
+    if dataset != source.full(holder.path) and ends.source.exists(dataset):
         return Token(text, name, why_not=f"a partial receive of {dataset}, which is another dataset")
-    found = source.datasets[path].by_guid().get(contents.to_guid)
-    if found is None:
-        return Token(text, name, why_not=f"a partial receive of @{name}, which is gone from the source")
+    found = holder.by_guid()[contents.to_guid]
     return Token(text, found.name, found.guid, usable=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from ..hosts.protocol import Finished
 from ..model.names import join
 from ..plan.ledger import Ledger, Release, Standing, announced, encode, set_apart, settled, withdrawn
-from ..plan.push import PushPlan, StepKind
+from ..plan.push import PushPlan
+from ..plan.steps import StepKind
 from ..zfs.errors import ZfsError
 from .ask import Answers
 from .ends import Ends, SourceFacts
@@ -47,7 +48,7 @@ def _steps_on_the_way(ledger: Ledger, plan: PushPlan) -> dict[tuple[str, str], N
     """Path and name of what the receiver has, or has before the target: bases that the ledger does not
     name, and the oldest snapshots of datasets that begin anew (all that it has where the next breaks)."""
     bases = [(path, name) for path, name in plan.bases.items() if name not in ledger.names_for(path)]
-    steps = [(s.path, s.target) for s in plan.steps if s.kind in (StepKind.FULL, StepKind.RESUME)]
+    steps = [(s.path, s.target) for s in plan.steps if s.kind.begins or s.kind is StepKind.RESUME]
     return dict.fromkeys((*bases, *steps))
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from ..hosts.protocol import Finished, Transfer
 from ..model.names import is_within, join
 from ..plan.lanes import share_out
-from ..plan.push import PushPlan, Step, StepKind
+from ..plan.moves import Move
+from ..plan.push import PushPlan
+from ..plan.steps import Step, StepKind
 from ..zfs import commands
 from ..zfs.errors import Trouble, ZfsError, said
 from ..zfs.properties import own_names
@@ -55,6 +57,9 @@ class Executed:
     failures: list[Failure] = field(default_factory=list)
     carried: set[str] = field(default_factory=set)
     created: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
+    """Paths for which the receiver could not rename, with what it said."""
+    moved: int = 0
 
     @property
     def hopeless(self) -> bool:
@@ -73,19 +78,19 @@ class Executor:
         self._counting = threading.Lock()
 
     def run(self, plan: PushPlan, *, apart: bool = False) -> Executed:
-        """Steps that touch one dataset alone first, in order; then what can be joined, in lanes.
+        """Renames; then steps that touch one dataset alone, in order; then what can be joined, in lanes.
 
         New datasets are joined on one lane, parents first. ``apart`` gives each stream a connection of its
         own, so that one which fails keeps no other back.
         """
-        failed: set[str] = set()
+        failed = self._moves(plan.moves)
         joined = []
         for step in plan.steps:
             if self._done.hopeless:
                 break
             if _hit(step.path, failed):
                 continue
-            if step.kind is StepKind.LEVEL or (step.kind is StepKind.FULL and not apart):
+            if step.kind is StepKind.LEVEL or (step.kind.begins and not apart):
                 joined.append(step)
             elif not self._alone(step, plan):
                 failed.add(step.path)
@@ -93,6 +98,24 @@ class Executor:
         if joined and not self._done.hopeless:
             self._lanes(joined, apart=apart)
         return self._done
+
+    def _moves(self, moves: Iterable[Move]) -> set[str]:
+        """Rename on the receiver; answers the paths for which that failed."""
+        failed: set[str] = set()
+        for move in moves:
+            if self._done.hopeless or _hit(move.path, failed):
+                continue
+            try:
+                self._ends.receiver.rename_dataset(self._there(move.old), self._there(move.new))
+            except ZfsError as error:
+                failed.add(move.path)
+                if error.trouble in _HOPELESS:
+                    self._done.failures.append(Failure((move.path,), error))
+                else:
+                    self._done.refused[move.path] = error.text
+            else:
+                self._done.moved += 1
+        return failed
 
     def _alone(self, step: Step, plan: PushPlan) -> bool:
         if step.kind is StepKind.ABORT:
@@ -129,7 +152,7 @@ class Executor:
 
         Not more than were asked for, however many datasets there are.
         """
-        new = [step.path for step in steps if step.kind is StepKind.FULL]
+        new = [step.path for step in steps if step.kind.begins]
         # Dataset by dataset, so that the first which is not at its target is the one that failed.
         first = sorted((step for step in steps if step.path in new), key=lambda step: new.index(step.path))
         rest = [step for step in steps if step.path not in new]
@@ -199,6 +222,10 @@ class Executor:
             return commands.send_resume(step.token or "", raw=step.raw)
         if step.kind is StepKind.REPLICATE:
             return commands.send_replicate(target, step.base)
+        if step.kind is StepKind.CLONE:
+            return commands.send_clone(target, step.base or "")
+        if step.kind is StepKind.BRIDGE:
+            return commands.send_bridge(target, step.base or "", properties=step.properties, raw=step.raw)
         if step.kind is StepKind.FULL or step.base is None:
             return commands.send_full(target, properties=step.properties)
         return commands.send_level(target, step.base, properties=step.properties, raw=step.raw)

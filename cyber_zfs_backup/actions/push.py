@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..model.names import join, mentions, relative
+from ..plan.compare import Seen
 from ..plan.ledger import Ledger, Record, Standing
 from ..plan.push import PushPlan, PushQuestion, Unsettled, plan_push
+from ..plan.steps import StepKind
 from ..zfs import properties
 from ..zfs.errors import Trouble, ZfsError
 from ..zfs.parse import Properties
@@ -103,6 +105,7 @@ class _Push:
         self.changed = properties.differing(self.ledger.root.properties, self.digest, facts.paths)
         self.failures: dict[str, ZfsError] = {}
         self.written_to: frozenset[str] = frozenset()
+        self.refused: dict[str, str] = {}
         self.executed = Executed()
         self.began = time.monotonic()
         self.lines: list[str] = []
@@ -113,7 +116,7 @@ class _Push:
             self._show(plan)
             if self.ends.job.dry_run:
                 return self._result(plan, self._standings(answers, plan))
-            if plan.nothing_to_send:
+            if plan.nothing_to_do:
                 if plan.fits:
                     # What the receiver already holds must be held here before it is named as base.
                     self._hold(plan)
@@ -186,10 +189,8 @@ class _Push:
             mode=job.send_mode,
             allow_full=job.force.non_incremental,
             properties_changed=self.changed,
-            excluded=self.facts.excluded,
+            seen=Seen(answers.tokens, self.facts.excluded, self.written_to, self.refused),
             set_aside=frozenset(self.failures),
-            changed=self.written_to,
-            tokens=answers.tokens,
             listed=self.listed,
         )
 
@@ -227,6 +228,8 @@ class _Push:
         self.executed.failures += done.failures
         self.executed.carried |= done.carried
         self.executed.created |= done.created
+        self.executed.moved += done.moved
+        self.refused |= done.refused
 
     def _arrived(self, answers: Answers, plan: PushPlan, done: Executed) -> dict[str, Standing] | None:
         """Ask the receiver by name whether every target is there with the source's GUID.
@@ -234,7 +237,7 @@ class _Push:
         ``None`` where one is not. Exit statuses prove nothing. Datasets in conflict were not touched:
         what was seen of them before still stands.
         """
-        if done.failures or self.failures:
+        if done.failures or done.refused or self.failures:
             return None
         root = self.ends.job.destination.dataset
         standings = self._standings(answers, plan)
@@ -265,10 +268,10 @@ class _Push:
                 self.failures[guilty] = failure.error
         modified = (path for path, e in self.failures.items() if e.trouble is Trouble.MODIFIED)
         self.written_to |= frozenset(modified)
-        if not done.failures:
+        if not done.failures and not done.refused:
             # Every command says that it succeeded, and yet something is not there.
-            tried = [step.path for step in plan.steps]
-            for path in filter(missing, plan.targets if "" in tried else tried):
+            whole = any(step.kind is StepKind.REPLICATE for step in plan.steps)
+            for path in filter(missing, plan.targets if whole else [step.path for step in plan.steps]):
                 self.failures.setdefault(path, books.not_there(self.ends, path, plan.targets[path]))
 
     def _named(self, suspects: Iterable[str], text: str) -> str | None:
@@ -363,7 +366,8 @@ class _Push:
 
     def _outcome(self, plan: PushPlan, confirmed: Mapping[str, str]) -> Outcome:
         if not plan.conflicts and not self.failures and len(confirmed) == len(plan.targets):
-            sends = self.executed.streams or (self.ends.job.dry_run and plan.steps)
+            did = self.executed.streams or self.executed.moved
+            sends = did or (self.ends.job.dry_run and not plan.nothing_to_do)
             return Outcome.DONE if sends else Outcome.NOTHING
         passing = {Trouble.LINK_LOST, Trouble.CUT_OFF, Trouble.BUSY, Trouble.STALLED}
         if self.failures and all(error.trouble in passing for error in self.failures.values()):

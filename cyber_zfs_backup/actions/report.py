@@ -6,7 +6,8 @@ from __future__ import annotations
 from ..config.job import Job
 from ..model.names import join
 from ..plan.conflicts import Conflict, evidence
-from ..plan.push import PushPlan, Step, StepKind
+from ..plan.push import PushPlan
+from ..plan.steps import Step, StepKind
 from ..zfs.errors import ZfsError
 from .execute import Executed
 from .result import Problem
@@ -15,13 +16,17 @@ from .result import Problem
 def plan_lines(root: str, there: str, plan: PushPlan) -> list[str]:
     """The plan, a line for each step, conflict, orphan and note, each with its reason."""
     lines = []
+    lines += [
+        f"rename: {join(there, move.old)} to {join(there, move.new)}: {move.reason}" for move in plan.moves
+    ]
     if plan.steps:
         lines.append(f"form: {plan.choice.form.value}: {plan.choice.reason}")
     lines += [_step_line(root, step) for step in plan.steps]
     lines += [f"conflict: {conflict.text}" for conflict in plan.conflicts]
     lines += [f"orphan: {orphan.full} is not on the source; it is kept" for orphan in plan.orphans]
+    lines += [f"wait: {join(root, path)} follows once this is done" for path in plan.waiting]
     lines += list(plan.notes)
-    if plan.nothing_to_send and not plan.conflicts:
+    if plan.nothing_to_do and not plan.conflicts:
         lines.append(f"nothing to send: {there} holds the newest own snapshot of every dataset")
     return lines
 
@@ -36,6 +41,10 @@ def _step_line(root: str, step: Step) -> str:
     if step.kind is StepKind.REPLICATE:
         span = f"from @{step.base} to" if step.base else "in full up to"
         return f"replicate: {name} and all below it {span} @{step.target}{carried}"
+    if step.kind is StepKind.CLONE:
+        return f"clone: {name}@{step.target}{carried}: {step.reason}"
+    if step.kind is StepKind.BRIDGE:
+        return f"from bookmark: {name} from #{step.base} to @{step.target}{carried}: {step.reason}"
     if step.kind is StepKind.FULL:
         return f"full: {name}@{step.target}{carried}: {step.reason}"
     return f"level: {name} from @{step.base} to @{step.target}{carried}: {step.reason}"
@@ -45,9 +54,9 @@ def push_summary(job: Job, plan: PushPlan, executed: Executed, confirmed: int, t
     """The push in one line."""
     label = job.destination.label
     if job.dry_run:
-        if plan.nothing_to_send and not plan.conflicts:
+        if plan.nothing_to_do and not plan.conflicts:
             return f"nothing new for {label}"
-        return f"would take {count(len(plan.steps), 'step')} to bring {label} to @{target}"
+        return f"would take {count(len(plan.steps) + len(plan.moves), 'step')} to bring {label} to @{target}"
     if not executed.streams and confirmed == len(plan.targets) and not plan.conflicts:
         return f"nothing new: {label} holds @{target} of all {confirmed} datasets"
     if not plan.targets:

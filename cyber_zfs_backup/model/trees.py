@@ -32,11 +32,22 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Bookmark:
+    """What is left to send from where a snapshot is gone: its GUID and createtxg, under a name of its own
+    (after the '#')."""
+
+    name: str
+    guid: int
+    createtxg: int
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """One dataset of a tree.
 
     ``path`` is relative to the tree's root ('' for the root). ``snapshots`` are ordered by createtxg,
-    oldest first. ``resume_token`` is the token of a partial receive, where there is one.
+    oldest first. ``resume_token`` is the token of a partial receive, where there is one. ``origin`` is
+    the full name of the snapshot that it is a clone of. ``bookmarks`` are ordered as the snapshots are.
     """
 
     path: str
@@ -44,6 +55,8 @@ class Dataset:
     kind: Kind = Kind.FILESYSTEM
     encrypted: bool = False
     resume_token: str | None = None
+    origin: str | None = None
+    bookmarks: tuple[Bookmark, ...] = ()
 
     @property
     def newest_own(self) -> Snapshot | None:

@@ -7,21 +7,22 @@ only where their GUIDs are; a name proves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ..model.names import join, parent
-from ..model.trees import Dataset, Snapshot, Tree
+from ..model.trees import Bookmark, Dataset, Snapshot, Tree
 from .conflicts import Conflict, ConflictKind, newest
+from .moves import created_anew, free_name
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """A resume token of the receiver and what the source says of it.
 
-    ``usable`` is true only where the source still has the snapshot that it asks for, of this very
-    dataset and of nothing else: a token comes from the far side and is not trusted (openzfs#14153).
+    ``usable`` is true only where the source still has the snapshot that it asks for, in one dataset of
+    the tree and nowhere else: a token comes from the far side and is not trusted (openzfs#14153). Whether
+    that is the dataset whose copy it stands on, ``compare`` sees by the ``guid``.
     """
 
     text: str
@@ -35,13 +36,14 @@ class Token:
 class Gap:
     """What one dataset of the receiver lacks: everything after ``base`` up to ``target``.
 
-    ``base`` is ``None`` for a dataset that starts from nothing. ``creates`` is true where it does not
+    ``base`` is ``None`` for a dataset that starts from nothing, and a bookmark where the source has no more
+    of it. ``creates`` is true where it does not
     exist on the receiver (or only as a partial receive).
     """
 
     path: str
     target: Snapshot
-    base: Snapshot | None
+    base: Snapshot | Bookmark | None
     reason: str
     creates: bool = False
     token: Token | None = None
@@ -57,7 +59,11 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the two sides show. ``doubts`` are reasons why trees that are not complete do not settle it."""
+    """What the two sides show. ``doubts`` are reasons why trees that are not complete do not settle it.
+
+    ``astray`` are the paths that share nothing with what the receiver has there, or where it has nothing:
+    their copies may stand elsewhere (see ``moves``). ``waiting`` are those that wait for a parent.
+    """
 
     gaps: tuple[Gap, ...]
     conflicts: tuple[Conflict, ...]
@@ -67,6 +73,25 @@ class Comparison:
     bases: Mapping[str, str]
     notes: tuple[str, ...]
     doubts: tuple[str, ...]
+    astray: tuple[str, ...]
+    waiting: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What else is known of the two sides.
+
+    ``tokens`` by the receiver's path. ``excluded`` keeps the receiver's copies of what takes no part from
+    being called orphans. ``changed`` are the paths whose receive was refused because something has written
+    to the copy: of that no list of snapshots tells. ``refused`` are those for which a rename on the receiver
+    failed, with what was said. ``waiting`` are those whose copy can be renamed once their parent is there.
+    """
+
+    tokens: Mapping[str, Token] = field(default_factory=dict)
+    excluded: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    waiting: frozenset[str] = frozenset()
 
 
 class _Comparer:
@@ -75,22 +100,22 @@ class _Comparer:
         source: Tree,
         receiver: Tree | None,
         target: str,
-        tokens: Mapping[str, Token],
+        seen: Seen,
         orphans: Mapping[str, Dataset],
-        changed: frozenset[str],
     ) -> None:
         self.source = source
         self.receiver = receiver
         self.target = target
-        self.tokens = tokens
+        self.seen = seen
         self.orphans = orphans
-        self.changed = changed
         self.gaps: list[Gap] = []
         self.conflicts: dict[str, Conflict] = {}
         self.targets: dict[str, str] = {}
         self.bases: dict[str, str] = {}
         self.notes: list[str] = []
         self.doubts: list[str] = []
+        self.astray: list[str] = []
+        self.waiting: list[str] = []
 
     def look(self, dataset: Dataset) -> None:
         """Match one dataset with the first row that fits."""
@@ -113,17 +138,22 @@ class _Comparer:
     def _absent(self, dataset: Dataset, target: Snapshot) -> None:
         path = dataset.path
         self.doubts.append(f"the receiver lacks {self.source.full(path)}")
+        self.astray.append(path)
+        above = parent(path)
         old = self._elsewhere(dataset)
         if old is not None:
+            if path in self.seen.waiting and above not in self.conflicts:
+                self.waiting.append(path)
+                return
             self._conflict(
                 dataset,
                 self.receiver_dataset(old),
                 ConflictKind.RENAMED,
-                f"was renamed here; the receiver still has it as {self.receiver_full(old)}",
+                f"was renamed here; the receiver still has it as {self.receiver_full(old)}"
+                + self._refusal(path),
                 f"rename it there too: zfs rename '{self.receiver_full(old)}' '{self.receiver_full(path)}'",
             )
             return
-        above = parent(path)
         if above is not None and above in self.conflicts:
             self._conflict(
                 dataset, None, ConflictKind.PARENT, "its parent cannot be pushed", "mend the parent first"
@@ -134,15 +164,18 @@ class _Comparer:
     def _partial(self, dataset: Dataset, there: Dataset, target: Snapshot) -> None:
         path = dataset.path
         self.doubts.append(f"the receiver has a partial receive of {self.source.full(path)}")
-        token = self.tokens.get(path) or Token(there.resume_token or "", why_not="nobody asked what it is")
-        if token.usable:
-            resumed = next(snapshot for snapshot in dataset.snapshots if snapshot.guid == token.guid)
+        token = self.seen.tokens.get(path)
+        if token is None:
+            token = Token(there.resume_token or "", why_not="nobody asked what it is")
+        resumed = dataset.by_guid().get(token.guid) if token.usable else None
+        if token.usable and resumed is None:
+            token = Token(token.text, why_not=f"a partial receive of another dataset's @{token.name}")
+        if resumed is not None:
             if resumed.createtxg <= target.createtxg:
                 self.gaps.append(
                     Gap(path, target, resumed, "the rest, after the partial receive", token=token)
                 )
-                if (base := self._base(dataset, there)) is not None:
-                    self.bases[path] = base.name
+                self._know(path, self._base(dataset, there))
                 return
             token = Token(token.text, why_not=f"a partial receive of @{token.name}, newer than the target")
         if there.snapshots:
@@ -156,7 +189,7 @@ class _Comparer:
         if base is None:
             self._nothing_common(dataset, there)
             return
-        self.bases[dataset.path] = base.name
+        self._know(dataset.path, base)
         theirs = {snapshot.guid for snapshot in there.snapshots}
         if target.guid in theirs and token is None:
             return
@@ -174,13 +207,13 @@ class _Comparer:
             what, remedy = in_the_way
             self._conflict(dataset, there, ConflictKind.DIVERGED, what, remedy)
             return
-        if dataset.path in self.changed:
+        if dataset.path in self.seen.changed:
             self._changed(dataset, there, base)
             return
         reason = "new snapshots" if token is None else token.why_not
         self.gaps.append(Gap(dataset.path, target, base, reason, token=token))
 
-    def _changed(self, dataset: Dataset, there: Dataset, base: Snapshot) -> None:
+    def _changed(self, dataset: Dataset, there: Dataset, base: Snapshot | Bookmark) -> None:
         copy = self.receiver_full(dataset.path)
         name = next(snapshot.name for snapshot in there.snapshots if snapshot.guid == base.guid)
         above = [f"@{snapshot.name}" for snapshot in _above(there, base)]
@@ -197,7 +230,7 @@ class _Comparer:
         )
 
     def _in_the_way(
-        self, dataset: Dataset, there: Dataset, base: Snapshot, target: Snapshot
+        self, dataset: Dataset, there: Dataset, base: Snapshot | Bookmark, target: Snapshot
     ) -> tuple[str, str] | None:
         """What the receiver has that would stop the receive, and the remedy.
 
@@ -219,33 +252,37 @@ class _Comparer:
             if base.createtxg < mine.createtxg <= target.createtxg and mine.name in theirs:
                 old = theirs[mine.name]
                 full = f"{copy}@{old.name}"
+                aside = f"{copy}@{free_name(f'{old.name}.old', theirs)}"
                 return (
                     f"the receiver has another snapshot of the name @{mine.name} (guid {old.guid}) than the "
                     f"one that is to come (guid {mine.guid})",
-                    f"keep it there under another name: zfs rename '{full}' '{copy}@{_aside(old, theirs)}'; "
+                    f"keep it there under another name: zfs rename '{full}' '{aside}'; "
                     f"or, if it is worth nothing: zfs destroy '{full}'",
                 )
         return None
 
     def _nothing_common(self, dataset: Dataset, there: Dataset) -> None:
         self.doubts.append(f"{self.source.full(dataset.path)} shares none of the named snapshots")
+        self.astray.append(dataset.path)
         old = self._elsewhere(dataset, everywhere=True)
         if old is not None:
             self._conflict(
                 dataset,
                 there,
                 ConflictKind.RENAMED,
-                f"its snapshots are on the receiver as {self.receiver_full(old)}: names were exchanged",
+                f"its snapshots are on the receiver as {self.receiver_full(old)}: names were exchanged"
+                + self._refusal(dataset.path),
                 "rename the datasets on the receiver as they were renamed here",
             )
-        elif dataset.path and there.snapshots and self._younger_than_base(dataset):
+        elif dataset.path and there.snapshots and self._created_anew(dataset):
             self._conflict(
                 dataset,
                 there,
                 ConflictKind.RECREATED,
-                "was destroyed and created anew; the receiver holds the old dataset of that name",
+                "was destroyed and created anew; the receiver holds the old dataset of that name"
+                + self._refusal(dataset.path),
                 f"keep the old one under another name: zfs rename '{self.receiver_full(dataset.path)}' "
-                f"'{self.receiver_full(dataset.path)}.old'",
+                f"'{self.receiver_full(self._free(dataset.path))}'",
             )
         elif not there.snapshots:
             self._conflict(
@@ -267,16 +304,33 @@ class _Comparer:
                 "and push once with --force-non-incremental",
             )
 
-    def _younger_than_base(self, dataset: Dataset) -> bool:
-        """Whether all the dataset's snapshots came after the root's base: the dataset did too."""
-        root = self.source.datasets[""]
-        base = root.named(self.bases[""]) if "" in self.bases else None
-        return base is not None and all(s.createtxg > base.createtxg for s in dataset.snapshots)
+    def _created_anew(self, dataset: Dataset) -> bool:
+        return self.receiver is not None and created_anew(self.source, self.receiver, dataset)
 
-    def _base(self, dataset: Dataset, there: Dataset) -> Snapshot | None:
-        """The newest snapshot that both have, by GUID."""
+    def _refusal(self, path: str) -> str:
+        """Why it was not renamed by itself, where that was tried."""
+        said = self.seen.refused.get(path)
+        return "" if said is None else f" (it could not be renamed: {said})"
+
+    def _free(self, path: str) -> str:
+        """A path to which the receiver's dataset of a path can be put aside."""
+        return free_name(f"{path}.old", {*self.source.datasets, *self.orphans})
+
+    def _base(self, dataset: Dataset, there: Dataset) -> Snapshot | Bookmark | None:
+        """The newest snapshot that both have, by GUID; a bookmark where the source has a newer one that only
+        the receiver has whole."""
         theirs = {snapshot.guid for snapshot in there.snapshots}
-        return next((mine for mine in reversed(dataset.snapshots) if mine.guid in theirs), None)
+        found = next((mine for mine in reversed(dataset.snapshots) if mine.guid in theirs), None)
+        marks = (mark for mark in reversed(dataset.bookmarks) if mark.guid in theirs)
+        mark = next(marks, None)
+        if mark is not None and (found is None or mark.createtxg > found.createtxg):
+            return mark
+        return found
+
+    def _know(self, path: str, base: Snapshot | Bookmark | None) -> None:
+        """Note a base that the source still has whole: it must be kept."""
+        if isinstance(base, Snapshot):
+            self.bases[path] = base.name
 
     def _elsewhere(self, dataset: Dataset, *, everywhere: bool = False) -> str | None:
         """The receiver's path that holds this dataset's snapshots under another name.
@@ -312,39 +366,24 @@ class _Comparer:
         )
 
 
-def _above(there: Dataset, base: Snapshot) -> list[Snapshot]:
+def _above(there: Dataset, base: Snapshot | Bookmark) -> list[Snapshot]:
     """The receiver's snapshots that are newer than the base there."""
     at = next(snapshot for snapshot in there.snapshots if snapshot.guid == base.guid)
     return [snapshot for snapshot in there.snapshots if snapshot.createtxg > at.createtxg]
 
 
-def _aside(snapshot: Snapshot, taken: Container[str]) -> str:
-    """A name for a snapshot that is to make room; it may be one of many that did."""
-    names = (f"{snapshot.name}.old{number or ''}" for number in count())
-    return next(name for name in names if name not in taken)
-
-
-def compare(
-    source: Tree,
-    receiver: Tree | None,
-    target: str,
-    excluded: frozenset[str],
-    tokens: Mapping[str, Token],
-    changed: frozenset[str] = frozenset(),
-) -> Comparison:
+def compare(source: Tree, receiver: Tree | None, target: str, seen: Seen) -> Comparison:
     """Match every dataset of the source with the table; see ``Comparison``.
 
-    ``source`` must be without the excluded datasets; ``excluded`` keeps the receiver's copies of them
-    from being called orphans. ``changed`` are the paths whose receive was refused because something has
-    written to the copy: of that no list of snapshots tells.
+    ``source`` must be without the excluded datasets.
     """
     there = receiver.datasets if receiver else {}
     orphans = {
         path: dataset
         for path, dataset in there.items()
-        if path not in source.datasets and path not in excluded
+        if path not in source.datasets and path not in seen.excluded
     }
-    comparer = _Comparer(source, receiver, target, tokens, orphans, changed)
+    comparer = _Comparer(source, receiver, target, seen, orphans)
     for dataset in source.datasets.values():
         comparer.look(dataset)
     return Comparison(
@@ -356,4 +395,6 @@ def compare(
         bases=comparer.bases,
         notes=tuple(comparer.notes),
         doubts=tuple(comparer.doubts),
+        astray=tuple(comparer.astray),
+        waiting=tuple(comparer.waiting),
     )

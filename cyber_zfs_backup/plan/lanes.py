@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .push import Step
+from .steps import Step
 
 
 def share_out(steps: Sequence[Step], count: int, sizes: Sequence[int], limit: int) -> list[list[Step]]:

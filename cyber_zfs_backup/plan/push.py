@@ -8,44 +8,14 @@ executing it is the run.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass, field, replace
 
-from ..model.names import parent
-from ..model.trees import Dataset, Tree
-from .compare import Comparison, Gap, Orphan, Token, compare
+from ..model.trees import Bookmark, Dataset, Tree
+from .compare import Comparison, Gap, Orphan, Seen, compare
 from .conflicts import Conflict, ConflictKind
 from .cost import Choice, Form, SendMode, Shape, choose
-
-
-class StepKind(Enum):
-    """What a step does."""
-
-    ABORT = "abort"
-    RESUME = "resume"
-    REPLICATE = "replicate"
-    FULL = "full"
-    LEVEL = "level"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing to do for one dataset (for ``REPLICATE``: for the tree).
-
-    ``base`` and ``target`` are snapshot names; ``properties`` is true where the stream carries them;
-    ``creates`` where the receiver's dataset does not exist before. ``raw`` is false only where what is
-    not encrypted goes to a copy that is.
-    """
-
-    kind: StepKind
-    path: str
-    reason: str
-    target: str = ""
-    base: str | None = None
-    token: str | None = None
-    properties: bool = False
-    creates: bool = False
-    raw: bool = True
+from .moves import Move, Moves, plan_moves
+from .steps import Step, StepKind, is_raw, level_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +23,9 @@ class PushPlan:
     """What to do, and what cannot be done.
 
     ``targets`` names, for each dataset of the source that has an own snapshot, the one that the
-    receiver must hold in the end. ``bases`` names the base of each dataset that has one.
-    ``conflicted`` are the paths of the conflicts.
+    receiver must hold in the end. ``bases`` names the base of each dataset that has one as a snapshot.
+    ``conflicted`` are the paths of the conflicts. ``moves`` are done before the steps. ``waiting`` are
+    paths that can be planned only once these steps are done.
     """
 
     choice: Choice
@@ -67,11 +38,13 @@ class PushPlan:
     notes: tuple[str, ...] = ()
     fits: bool = True
     """False where the roots have nothing in common: this may be the wrong receiver, nothing is sent."""
+    moves: tuple[Move, ...] = ()
+    waiting: tuple[str, ...] = ()
 
     @property
-    def nothing_to_send(self) -> bool:
+    def nothing_to_do(self) -> bool:
         """True where no stream and no repair is needed."""
-        return not self.steps
+        return not (self.steps or self.moves)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +59,10 @@ class PushQuestion:
     """All that the planner looks at.
 
     ``receiver`` is ``None`` where the receiver's root does not exist. ``target`` is the snapshot name
-    that the source's root wants there. ``tokens`` tells, for each path whose receiver has a resume
-    token, what the source says of it. ``set_aside`` are paths that failed earlier in this run and are
-    not tried again. ``changed`` are paths whose copy something has written to. ``properties_changed``
-    are paths whose properties that travel differ from those of the last confirmed push. ``listed`` is how
-    many snapshots the root was seen to have: where the trees are not complete, a measure of the others.
+    that the source's root wants there. ``set_aside`` are paths that failed earlier in this run and are not
+    tried again. ``seen`` is what else is known of both sides. ``properties_changed`` are paths whose
+    properties that travel differ from those of the last confirmed push. ``listed`` is how many snapshots the
+    root was seen to have: where the trees are not complete, a measure of the others.
     """
 
     source: Tree
@@ -99,10 +71,8 @@ class PushQuestion:
     mode: SendMode = SendMode.AUTO
     allow_full: bool = False
     properties_changed: frozenset[str] = frozenset()
-    excluded: frozenset[str] = frozenset()
+    seen: Seen = field(default_factory=Seen)
     set_aside: frozenset[str] = frozenset()
-    changed: frozenset[str] = frozenset()
-    tokens: Mapping[str, Token] = field(default_factory=dict)
     listed: int = 0
 
 
@@ -118,17 +88,34 @@ def plan_push(question: PushQuestion) -> PushPlan | Unsettled:
             return _refused(question)
         if not complete:
             return Unsettled("the receiver has no such dataset yet")
-    found = compare(
-        question.source,
-        question.receiver,
-        question.target,
-        question.excluded,
-        question.tokens,
-        question.changed,
-    )
-    if not complete and found.doubts:
-        return Unsettled(found.doubts[0])
-    return _decide(question, found)
+    found = compare(question.source, question.receiver, question.target, question.seen)
+    if not complete:
+        return Unsettled(found.doubts[0]) if found.doubts else _decide(question, found)
+    # Where the roots do not fit nothing is moved: this may be the wrong receiver.
+    if question.receiver is None or not found.astray or not _fits(found):
+        return _decide(question, found)
+    moved = _moved(question, question.receiver, found)
+    if not moved.moves and not moved.waiting:
+        return _decide(question, found)
+    after = replace(question, receiver=moved.receiver, seen=_seen_after(question.seen, moved))
+    found = compare(after.source, after.receiver, after.target, after.seen)
+    return replace(_decide(after, found), moves=moved.moves)
+
+
+def _moved(question: PushQuestion, receiver: Tree, found: Comparison) -> Moves:
+    arriving = {path: token.guid for path, token in question.seen.tokens.items() if token.usable}
+    return plan_moves(question.source, receiver, found.astray, arriving, question.seen.refused)
+
+
+def _seen_after(seen: Seen, moved: Moves) -> Seen:
+    """What is known of the receiver, by the paths that its datasets have after the moves."""
+    tokens = {now: seen.tokens[old] for now, old in moved.came_from.items() if old in seen.tokens}
+    return replace(seen, tokens=tokens, waiting=moved.waiting)
+
+
+def _fits(found: Comparison) -> bool:
+    """Whether the roots share a snapshot."""
+    return "" not in found.conflicted or "" not in found.astray
 
 
 def _refused(question: PushQuestion) -> PushPlan:
@@ -148,16 +135,18 @@ def _refused(question: PushQuestion) -> PushPlan:
 def _decide(question: PushQuestion, found: Comparison) -> PushPlan:
     # Where the roots share no snapshot, this may be the wrong receiver: nothing is sent at all, and what
     # is wrong with the children is no news.
-    fits = "" not in found.conflicted or "" in found.bases
+    fits = _fits(found)
     conflicts = found.conflicts if fits else found.conflicts[:1]
     gaps = [gap for gap in found.gaps if fits and gap.path not in question.set_aside]
-    created = {gap.path for gap in gaps if gap.creates}
     obstacle = _replicate_obstacle(question, found, gaps)
     choice = _choice(question, gaps, obstacle)
+    waiting: tuple[str, ...] = found.waiting
     if choice.form is Form.REPLICATE:
         steps = _replicate(question, gaps, choice)
     else:
-        steps = _level(question, gaps, created)
+        carrying = frozenset(gap.path for gap in gaps if _carries(question, gap))
+        steps, later = level_steps(question.source, question.receiver, gaps, carrying)
+        waiting += later
     return PushPlan(
         choice=choice,
         steps=tuple(steps),
@@ -168,6 +157,7 @@ def _decide(question: PushQuestion, found: Comparison) -> PushPlan:
         bases=found.bases,
         notes=found.notes,
         fits=fits,
+        waiting=waiting,
     )
 
 
@@ -177,10 +167,12 @@ def _replicate_obstacle(question: PushQuestion, found: Comparison, gaps: Iterabl
     A child without the base gets a full stream and the receive then fails half way; a child without
     the target stops the send (both measured). So every dataset must fit before the first byte.
     """
-    if question.excluded:
+    if question.seen.excluded:
         return "datasets are excluded"
     if found.conflicts or question.set_aside:
         return "some datasets cannot be pushed"
+    if found.waiting:
+        return f"{question.source.full(found.waiting[0])} waits for its parent"
     listed = {gap.path: gap for gap in gaps}
     root = listed.get("")
     if root is None:
@@ -196,19 +188,15 @@ def _misfit(question: PushQuestion, path: str, gap: Gap | None, root: Gap) -> st
         return f"{name} is not at the same point as the root"
     if gap.token is not None:
         return f"{name} has a partial receive"
-    if not _raw(question, path):
+    if not is_raw(question.source, question.receiver, path):
         return f"{name} is not encrypted, and its copy is"
     if gap.creates != root.creates and _holds_base(question.source.datasets[path], root):
         return f"the receiver lacks {name}"
+    if isinstance(gap.base, Bookmark):
+        return f"of the base of {name} the source has only a bookmark"
     if not gap.creates and (gap.base is None or root.base is None or gap.base.name != root.base.name):
         return f"{name} has another base than the root"
     return None
-
-
-def _raw(question: PushQuestion, path: str) -> bool:
-    """Whether a dataset is sent raw: always, but to a copy that is encrypted though its source is not."""
-    there = question.receiver.datasets.get(path) if question.receiver else None
-    return question.source.datasets[path].encrypted or there is None or not there.encrypted
 
 
 def _holds_base(dataset: Dataset, root: Gap) -> bool:
@@ -262,71 +250,3 @@ def _replicate(question: PushQuestion, gaps: list[Gap], choice: Choice) -> list[
             creates=root.creates,
         )
     ]
-
-
-def _level(question: PushQuestion, gaps: list[Gap], created: set[str]) -> list[Step]:
-    repairs: list[Step] = []
-    fulls: list[Step] = []
-    levels: list[Step] = []
-    missing_parents: set[str] = set()
-    for gap in gaps:
-        above = parent(gap.path)
-        if (
-            gap.creates
-            and above is not None
-            and not _parent_exists(question, above, created - missing_parents)
-        ):
-            # The parent's own conflict or failure tells the story; this one follows once it is mended.
-            missing_parents.add(gap.path)
-            continue
-        raw = _raw(question, gap.path)
-        repairs += _token_steps(gap, raw=raw)
-        base = gap.base
-        carries = _carries(question, gap)
-        if gap.creates and (gap.token is None or not gap.token.usable):
-            oldest = question.source.datasets[gap.path].snapshots[0]
-            fulls.append(
-                Step(
-                    StepKind.FULL,
-                    gap.path,
-                    f"{gap.reason}: its oldest snapshot in full",
-                    target=oldest.name,
-                    properties=True,
-                    creates=True,
-                )
-            )
-            base = oldest
-        if base is not None and base.guid != gap.target.guid:
-            levels.append(
-                Step(
-                    StepKind.LEVEL,
-                    gap.path,
-                    gap.reason,
-                    target=gap.target.name,
-                    base=base.name,
-                    properties=carries,
-                    raw=raw,
-                )
-            )
-    return repairs + fulls + levels
-
-
-def _parent_exists(question: PushQuestion, above: str, created: set[str]) -> bool:
-    return above in created or (question.receiver is not None and above in question.receiver.datasets)
-
-
-def _token_steps(gap: Gap, *, raw: bool) -> list[Step]:
-    if gap.token is None:
-        return []
-    if gap.token.usable:
-        return [
-            Step(
-                StepKind.RESUME,
-                gap.path,
-                f"a partial receive of @{gap.token.name} goes on where it ended",
-                target=gap.token.name,
-                token=gap.token.text,
-                raw=raw,
-            )
-        ]
-    return [Step(StepKind.ABORT, gap.path, gap.token.why_not, token=gap.token.text)]

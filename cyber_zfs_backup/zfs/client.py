@@ -61,6 +61,10 @@ class Zfs:
         """Every snapshot of the tree, by full dataset name."""
         return self._ask(commands.list_snapshots(root), parse.snapshots)
 
+    def snapshots_and_bookmarks(self, root: str) -> parse.Listing:
+        """Every snapshot and every bookmark of the tree, by full dataset name."""
+        return self._ask(commands.list_with_bookmarks(root), parse.snapshots_and_bookmarks)
+
     def snapshots_of(self, dataset: str) -> list[Snapshot]:
         """The snapshots of one dataset, oldest first."""
         found = self._ask(commands.list_of_one(dataset), parse.snapshots)
@@ -175,6 +179,10 @@ class Zfs:
         """Destroy exactly these snapshots; with ``recursive`` on all below the dataset too."""
         for batch in _name_batches(dataset, names):
             self._do(commands.destroy_snapshots(dataset, batch, recursive=recursive))
+
+    def rename_dataset(self, old: str, new: str) -> None:
+        """Rename a dataset (full names) with all below it."""
+        self._do(commands.rename_dataset(old, new))
 
     def rename_snapshot(self, old: str, new: str) -> None:
         """Rename a snapshot (full names) on its dataset and on all below it."""

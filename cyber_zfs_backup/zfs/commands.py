@@ -41,6 +41,11 @@ def list_snapshots(root: str) -> list[str]:
     return ["zfs", "list", "-Hp", "-o", "name,guid,createtxg", "-t", "snapshot", "-r", root]
 
 
+def list_with_bookmarks(root: str) -> list[str]:
+    """The same, and every bookmark."""
+    return ["zfs", "list", "-Hp", "-o", "name,guid,createtxg", "-t", "snapshot,bookmark", "-r", root]
+
+
 def list_named(names: Sequence[str]) -> list[str]:
     """Exactly these snapshots; one that is not there is an error line beside the others' answers."""
     return ["zfs", "list", "-Hp", "-o", "name,guid,createtxg", "-t", "snapshot", *names]
@@ -107,6 +112,11 @@ def destroy_estimate(dataset: str, names: Sequence[str], *, recursive: bool) -> 
     return [*argv[:2], "-nvp", *argv[2:]]
 
 
+def rename_dataset(old: str, new: str) -> list[str]:
+    """Rename a dataset with all below it."""
+    return ["zfs", "rename", old, new]
+
+
 def rename_snapshot(old: str, new: str) -> list[str]:
     """Rename a snapshot on the whole tree."""
     return ["zfs", "rename", "-r", old, new]
@@ -129,6 +139,22 @@ def send_replicate(target: str, base: str | None) -> list[str]:
 def send_full(target: str, *, properties: bool) -> list[str]:
     """One snapshot of one dataset, whole."""
     return [*_SEND, *(["-p"] if properties else []), target]
+
+
+def send_clone(target: str, origin: str) -> list[str]:
+    """One snapshot of a clone, as what it differs in from its origin (a snapshot's full name)."""
+    return [*_SEND, "-p", "-i", origin, target]
+
+
+def send_bridge(target: str, bookmark: str, *, properties: bool, raw: bool = True) -> list[str]:
+    """One snapshot of one dataset, from a bookmark of it; ``raw`` as in ``send_level``."""
+    return [
+        *(_SEND if raw else _SEND_TO_ENCRYPTED),
+        *(["-p"] if properties else []),
+        "-i",
+        f"#{bookmark}",
+        target,
+    ]
 
 
 def send_level(target: str, base: str, *, properties: bool, raw: bool = True) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ..model.names import relative
-from ..model.trees import Dataset, Kind, Snapshot, Tree
+from ..model.trees import Bookmark, Dataset, Kind, Snapshot, Tree
 
 _SOURCE = re.compile(r"-|local|received|default|temporary|inherited from .+")
 """Where a property's value may come from (zfs-get(8)); the end of a user property's last line."""
@@ -120,8 +120,40 @@ def snapshots(text: str) -> dict[str, list[Snapshot]]:
     return found
 
 
-def tree(root: str, about: Properties, listed: Mapping[str, list[Snapshot]], *, complete: bool) -> Tree:
-    """Put a tree together from the properties of its datasets and the list of its snapshots.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The snapshots and bookmarks of a tree, each by full dataset name."""
+
+    snapshots: Mapping[str, list[Snapshot]]
+    bookmarks: Mapping[str, list[Bookmark]]
+
+
+def snapshots_and_bookmarks(text: str) -> Listing:
+    """The answer of ``zfs list -Hp -o name,guid,createtxg -t snapshot,bookmark``."""
+    marked = [line for line in _lines(text) if "#" in line] if "#" in text else []
+    if not marked:
+        return Listing(snapshots(text), {})
+    others = "".join(f"{line}\n" for line in _lines(text) if "#" not in line)
+    bookmarks: dict[str, list[Bookmark]] = {}
+    for line in marked:
+        full, guid, createtxg = _fields(line, 3)
+        where, _, name = full.partition("#")
+        if not (where and name) or "@" in full:
+            raise GarbledError(f"not a bookmark's line: {line[:80]!r}")
+        mark = Bookmark(name, _whole_number(guid, line), _whole_number(createtxg, line))
+        bookmarks.setdefault(where, []).append(mark)
+    return Listing(snapshots(others), bookmarks)
+
+
+def tree(
+    root: str,
+    about: Properties,
+    listed: Mapping[str, list[Snapshot]],
+    *,
+    complete: bool,
+    bookmarks: Mapping[str, list[Bookmark]] = MappingProxyType({}),
+) -> Tree:
+    """Put a tree together from the properties of its datasets and the lists of its snapshots and bookmarks.
 
     Snapshots of a dataset that appeared between the two questions are left out: it is not part of
     the tree that was asked for. Raises ``GarbledError`` for a name outside the root.
@@ -132,8 +164,8 @@ def tree(root: str, about: Properties, listed: Mapping[str, list[Snapshot]], *, 
             path = relative(root, name)
         except ValueError as error:
             raise GarbledError(str(error)) from None
-        datasets[path] = _dataset(path, about[name], listed.get(name, []))
-    for name in listed:
+        datasets[path] = _dataset(path, about[name], listed.get(name, []), bookmarks.get(name, []))
+    for name in (*listed, *bookmarks):
         if name != root and not name.startswith(f"{root}/"):
             raise GarbledError(f"{name!r} is not at or below {root!r}")
     if "" not in datasets:
@@ -141,7 +173,9 @@ def tree(root: str, about: Properties, listed: Mapping[str, list[Snapshot]], *, 
     return Tree(root, MappingProxyType(datasets), complete)
 
 
-def _dataset(path: str, about: Mapping[str, Property], listed: list[Snapshot]) -> Dataset:
+def _dataset(
+    path: str, about: Mapping[str, Property], listed: list[Snapshot], bookmarks: list[Bookmark]
+) -> Dataset:
     def value(name: str, otherwise: str) -> str:
         found = about.get(name)
         return found.value if found else otherwise
@@ -158,6 +192,8 @@ def _dataset(path: str, about: Mapping[str, Property], listed: list[Snapshot]) -
         kind=Kind(kind),
         encrypted=value("encryption", "off") not in ("off", "-"),
         resume_token=None if token == "-" else token,
+        origin=None if value("origin", "-") in ("-", "") else value("origin", "-"),
+        bookmarks=tuple(sorted(bookmarks, key=lambda bookmark: bookmark.createtxg)),
     )
 
 

@@ -54,6 +54,7 @@ class Faults:
 
     ``hook`` is called with ``"before"`` or ``"after"`` and the command, and may raise (``Killed``
     for the death of our process). ``garble`` gets each answer and gives the one that arrives.
+    ``denied`` are the commands of zfs (``rename``) that the login has no permission for.
     ``unreachable`` makes every command raise ``HostError``, as does a command that
     ``refuse_after`` counts down to (0: the next one). Every command after ``broken_after`` more fails, as
     those of a pool whose disks have gone.
@@ -61,6 +62,7 @@ class Faults:
 
     hook: Callable[[str, tuple[str, ...]], None] = lambda moment, argv: None
     garble: Callable[[Finished], Finished] = lambda finished: finished
+    denied: frozenset[str] = frozenset()
     unreachable: bool = False
     refuse_after: int | None = None
     broken_after: int | None = None
@@ -116,10 +118,18 @@ class FakeHost:
         command = zfs_part(argv)
         self.reach(command)
         self.faults.hook("before", command)
-        status, streams = self.attempt(command)
+        status, streams = self.deny(command) or self.attempt(command)
         said = Finished(tuple(argv), status, "".join(streams.out), "".join(streams.err))
         self.faults.hook("after", command)
         return self.faults.garble(said)
+
+    def deny(self, command: tuple[str, ...]) -> tuple[int, Streams] | None:
+        """The answer to a command that the login may not use; ``None`` where it may."""
+        if not set(command[1:2]) & self.faults.denied:
+            return None
+        streams = Streams()
+        streams.err.append(f"cannot {command[1]} '{command[2]}': permission denied\n")
+        return 1, streams
 
     def reach(self, command: tuple[str, ...]) -> None:
         """Note a command that is about to run; ``HostError`` where the host is out of reach."""

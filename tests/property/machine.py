@@ -232,14 +232,22 @@ class Machine(RuleBasedStateMachine):
         tell("late bytes")
         self.end()
 
-    @rule(to=destinations, mode=modes, policy=policies, exclude=excludes)
-    def undisturbed(self, to: int, mode: SendMode, policy: RetentionPolicy, exclude: int | None) -> None:
+    @rule(
+        to=destinations, mode=modes, policy=policies, exclude=excludes,
+        denied=st.sampled_from([frozenset()] * 4 + [frozenset({"rename"})]),
+    )  # fmt: skip
+    def undisturbed(
+        self, to: int, mode: SendMode, policy: RetentionPolicy, exclude: int | None,
+        denied: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
         """A run that nothing happens to puts everything right that no person is needed for."""
         self.begin(to, policy, exclude)
+        self.rig.receiver.faults.denied = denied
         run = Undisturbed(self.rig, self.laws)
         run.check(mode)
         for kind in run.table.conflicts.values():
             tell(f"conflict: {kind}")
+        self.rig.calm()
         self.end()
 
     def begin(self, to: int, policy: RetentionPolicy, exclude: int | None) -> None:

@@ -35,36 +35,53 @@ def below_any(path: str, others: frozenset[str]) -> bool:
     return any(f"{path}/".startswith(f"{other}/") for other in others)
 
 
-def expected(source: World, receiver: World, excluded: frozenset[str]) -> Expected:
-    """What a run must report that first takes a snapshot of everything that takes part."""
+def expected(source: World, receiver: World, excluded: frozenset[str], *, renames: bool = True) -> Expected:
+    """What a run must report that first takes a snapshot of everything that takes part.
+
+    ``renames``: whether the receiver lets us rename its datasets.
+    """
     here, there = tree(source, ROOT), tree(receiver, THERE)
     found = Expected()
+    here = {path: dataset for path, dataset in here.items() if not below_any(path, excluded)}
     found.orphans = {path for path in there if path not in here and not below_any(path, excluded)}
     for path, dataset in here.items():
-        if below_any(path, excluded):
+        if _shares(source, dataset, there.get(path)):
             continue
-        kind = _kind(path, dataset, (here, there), found)
-        if kind is not None:
+        kind = _renamed(path, here, there, found, renames) or _other(path, here, there, found, renames)
+        if kind:
             found.conflicts[path] = kind
     return found
 
 
-def _kind(path: str, dataset: Dataset, sides: tuple[Tree, Tree], found: Expected) -> str | None:
-    here, there = sides
-    copy = there.get(path)
-    holders = set(_holders(path, dataset, there))
+def _shares(source: World, dataset: Dataset, copy: Dataset | None) -> bool:
+    """Whether a push goes on with the copy that stands at the path."""
     if copy is None:
-        if holders & found.orphans:
-            return "renamed"
+        return False
+    if copy.partial is not None and (not copy.snapshots or continues(source, copy, dataset)):
+        return True
+    return bool(_common(dataset, copy))
+
+
+def _renamed(path: str, here: Tree, there: Tree, found: Expected, renames: bool) -> str | None:
+    """A copy that stands elsewhere is brought here; ``""`` where that needs nobody."""
+    holders = set(_holders(path, here[path], there))
+    if path not in there:
+        holders &= found.orphans if not renames else set(there)
+    if not holders:
+        return None
+    return "" if renames else "renamed"
+
+
+def _other(path: str, here: Tree, there: Tree, found: Expected, renames: bool) -> str | None:
+    """A dataset of which nothing is on the receiver; something else may have its name there."""
+    copy = there.get(path)
+    if copy is None:
         return "parent" if parent(path) in found.conflicts else None
-    if copy.partial is not None and (not copy.snapshots or continues(copy, dataset)):
+    claimed = any(other != path and _common(dataset, copy) for other, dataset in here.items())
+    if renames and claimed:
         return None
-    if _common(dataset, copy):
-        return None
-    if holders:
-        return "renamed"
-    if path and copy.snapshots and _younger(dataset, here[""], there[""]):
-        return "recreated"
+    if path and copy.snapshots and _younger(here[path], copy, (here[""], there[""])):
+        return None if renames else "recreated"
     return "no-common"
 
 
@@ -79,20 +96,33 @@ def _common(one: Dataset, other: Dataset) -> set[int]:
     return {snapshot.guid for snapshot in one.snapshots} & {snapshot.guid for snapshot in other.snapshots}
 
 
-def continues(copy: Dataset, dataset: Dataset) -> bool:
-    """Whether the source still has both ends of what a partial receive asks for, under the same name."""
+def continues(source: World, copy: Dataset, dataset: Dataset) -> bool:
+    """Whether the source still has both ends of what a partial receive asks for; under the dataset's name of
+    that time, or where that is nobody's any more."""
     assert copy.partial is not None
     begun = copy.partial.begin
-    known = {snapshot.guid for snapshot in dataset.snapshots} | {mark.guid for mark in dataset.bookmarks}
-    same = str(begun["toname"]).partition("@")[0] == dataset.name
-    return same and begun["toguid"] in known and (begun["fromguid"] in {0, *known} or bool(begun["clone"]))
+    name = str(begun["toname"]).partition("@")[0]
+    known = {snapshot.guid for each in source.datasets.values() for snapshot in each.snapshots}
+    known |= {mark.guid for each in source.datasets.values() for mark in each.bookmarks}
+    same = name == dataset.name or source.dataset(name) is None
+    return same and dataset.by_guid(_guid(begun["toguid"])) is not None and begun["fromguid"] in {0, *known}
 
 
-def _younger(dataset: Dataset, root: Dataset, copy_of_root: Dataset) -> bool:
-    """Whether the dataset came after the last snapshot that the roots share."""
+def _guid(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _younger(dataset: Dataset, copy: Dataset, roots: tuple[Dataset, Dataset]) -> bool:
+    """Whether the dataset came after the last snapshot that the roots share, or after all of the copy."""
+    root, copy_of_root = roots
     common = _common(root, copy_of_root)
     bases = [snapshot.createtxg for snapshot in root.snapshots if snapshot.guid in common]
-    return bool(bases) and all(snapshot.createtxg > bases[-1] for snapshot in dataset.snapshots)
+    if bases and all(snapshot.createtxg > bases[-1] for snapshot in dataset.snapshots):
+        return True
+    mine, theirs = own_names(dataset), own_names(copy)
+    # Own names sort by time; a dataset that has none yet gets one now.
+    return bool(theirs) and (not mine or min(mine) > max(theirs))
 
 
 def own_names(dataset: Dataset) -> list[str]:

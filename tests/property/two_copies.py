@@ -126,6 +126,7 @@ class TwoCopies(Rig):
             faults.hook = lambda moment, argv: None
             faults.garble = lambda finished: finished
             faults.unreachable, faults.refuse_after, faults.broken_after = False, None, None
+            faults.denied = frozenset()
 
     def forget_calls(self) -> None:
         """Note commands anew."""

@@ -139,6 +139,7 @@ def test_a_dataset_that_is_renamed_before_its_arrival_was_seen(monkeypatch: pyte
     rig = Rig("x")
     rig.always = {"retention": HARSH}
     rig.first()
+    rig.receiver.faults.denied = frozenset({"rename"})
     unheard(rig, monkeypatch, send_mode=REPLICATE)
     rig.source.zfs("rename", f"{ROOT}/x", f"{ROOT}/z")
     for _ in range(3):
@@ -154,6 +155,7 @@ def test_a_renamed_dataset_keeps_its_base_while_the_root_is_refused(monkeypatch:
     rig = Rig("x")
     rig.always = {"retention": HARSH}
     rig.first()
+    rig.receiver.faults.denied = frozenset({"rename"})
     rig.source.zfs("rename", f"{ROOT}/x", f"{ROOT}/z")
     unheard(rig, monkeypatch)
     rig.receiver.write(THERE, {"foreign": b"data"})

@@ -31,15 +31,17 @@ def test_a_receiver_that_diverged_under_the_base_is_told_with_both_sides() -> No
     assert rig.names_there("")[-1] == name
 
 
-def test_a_renamed_child_is_a_conflict_that_names_the_remedy_and_keeps_its_base() -> None:
+def test_a_renamed_child_that_may_not_be_renamed_there_is_a_conflict_and_keeps_its_base() -> None:
     rig = Rig("old")
     rig.first()
+    rig.receiver.faults.denied = frozenset({"rename"})
     base = rig.names()[0]
     rig.source.zfs("rename", f"{ROOT}/old", f"{ROOT}/new")
     for _ in range(2):
         result = rig.night()
         assert (result.exit_code, kinds(result)) == (3, ["renamed"])
         assert f"zfs rename '{THERE}/old' '{THERE}/new'" in problems(result)[0]
+        assert "permission denied" in problems(result)[0]
     # What the receiver has under the old name stays held, however long it takes.
     assert base in rig.held()["new"]
     rig.receiver.zfs("rename", f"{THERE}/old", f"{THERE}/new")
@@ -49,9 +51,10 @@ def test_a_renamed_child_is_a_conflict_that_names_the_remedy_and_keeps_its_base(
     assert rig.held() == rig.named()
 
 
-def test_a_child_created_anew_under_its_old_name_is_a_conflict() -> None:
+def test_a_child_created_anew_whose_copy_may_not_be_renamed_is_a_conflict() -> None:
     rig = Rig("a", "b")
     rig.first()
+    rig.receiver.faults.denied = frozenset({"rename"})
     rig.source.zfs("release", "-r", f"cyber-zfs-backup:{rig.tag}", f"{ROOT}/a@{rig.names()[0]}")
     rig.source.zfs("destroy", "-r", f"{ROOT}/a")
     rig.source.zfs("create", f"{ROOT}/a")

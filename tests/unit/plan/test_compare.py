@@ -180,10 +180,11 @@ def test_a_receiver_that_is_ahead_of_the_target() -> None:
 # Rows: renamed, exchanged, created anew, destroyed
 
 
-def test_a_dataset_renamed_on_the_source_is_a_conflict_that_names_both_places() -> None:
-    found = plan(renamed(tree(BOTH), "a", "z"), AT_01, "02", mode=LEVEL)
+def test_a_rename_that_the_receiver_refuses_is_a_conflict_that_names_both_places() -> None:
+    found = plan(renamed(tree(BOTH), "a", "z"), AT_01, "02", mode=LEVEL, refused={"z": "permission denied"})
     assert conflicts(found) == {"z": "renamed"}
     assert "zfs rename 'vault/copy/a' 'vault/copy/z'" in found.conflicts[0].remedy
+    assert "(it could not be renamed: permission denied)" in found.conflicts[0].what
     assert steps(found) == ["level . 01..02", "level b 01..02"]
 
 
@@ -203,12 +204,13 @@ def test_children_of_a_conflict_wait_for_their_parent() -> None:
 
 
 def test_exchanged_names_are_found_out() -> None:
-    found = plan(swapped(tree(BOTH), "a", "b"), AT_01, "02", mode=LEVEL)
+    no = "permission denied"
+    found = plan(swapped(tree(BOTH), "a", "b"), AT_01, "02", mode=LEVEL, refused={"a": no, "b": no})
     assert conflicts(found) == {"a": "renamed", "b": "renamed"}
     assert "names were exchanged" in found.conflicts[0].what
 
 
-def test_destroyed_and_created_anew() -> None:
+def test_destroyed_and_created_anew_where_the_old_copy_cannot_be_put_aside() -> None:
     source = """
            01 02
         .  x  x
@@ -217,7 +219,7 @@ def test_destroyed_and_created_anew() -> None:
            01
         .  x
         a  y"""
-    found = plan(source, receiver, "02", mode=LEVEL)
+    found = plan(source, receiver, "02", mode=LEVEL, refused={"a": "permission denied"})
     assert conflicts(found) == {"a": "recreated"}
     assert "zfs rename 'vault/copy/a' 'vault/copy/a.old'" in found.conflicts[0].remedy
 

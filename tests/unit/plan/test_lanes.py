@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from cyber_zfs_backup.plan.lanes import share_out
-from cyber_zfs_backup.plan.push import Step, StepKind
+from cyber_zfs_backup.plan.steps import Step, StepKind
 
 
 def steps(count: int) -> list[Step]:

@@ -79,7 +79,7 @@ def test_or_of_one_replicate() -> None:
 
 def test_nothing_to_do() -> None:
     found = plan(BOTH, BOTH, "02")
-    assert found.nothing_to_send
+    assert found.nothing_to_do
     assert not found.conflicts
     assert found.bases == {path: day("02") for path in ("", "a", "b")}
 

@@ -18,8 +18,9 @@ from benchmarks import listings
 from cyber_zfs_backup.model.trees import Tree
 from cyber_zfs_backup.plan import destroy
 from cyber_zfs_backup.plan.cost import Form
-from cyber_zfs_backup.plan.push import PushPlan, PushQuestion, StepKind, plan_push
+from cyber_zfs_backup.plan.push import PushPlan, PushQuestion, plan_push
 from cyber_zfs_backup.plan.retention import Buckets
+from cyber_zfs_backup.plan.steps import StepKind
 from cyber_zfs_backup.zfs import parse
 
 

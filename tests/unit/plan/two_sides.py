@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from cyber_zfs_backup.model.trees import Tree
-from cyber_zfs_backup.plan.compare import Token
-from cyber_zfs_backup.plan.push import PushPlan, PushQuestion, Step, Unsettled, plan_push
+from cyber_zfs_backup.plan.compare import Seen, Token
+from cyber_zfs_backup.plan.push import PushPlan, PushQuestion, Unsettled, plan_push
+from cyber_zfs_backup.plan.steps import Step
 from tests.unit.plan.drawn import day, guid_of, tree
 
 TOKEN = "1-abc-def"
@@ -61,7 +62,8 @@ def ask(source: str | Tree, receiver: str | Tree | None, target: str, **more: An
     """Plan a push of one picture to another."""
     mine = tree(source) if isinstance(source, str) else source
     theirs = tree(receiver, "vault/copy") if isinstance(receiver, str) else receiver
-    return plan_push(PushQuestion(mine, theirs, day(target), **more))
+    known = {name: more.pop(name) for name in ("tokens", "excluded", "changed", "refused") if name in more}
+    return plan_push(PushQuestion(mine, theirs, day(target), seen=Seen(**known), **more))
 
 
 def plan(source: str | Tree, receiver: str | Tree | None, target: str, **more: Any) -> PushPlan:

@@ -90,7 +90,8 @@ def withdraw(ends: Ends, facts: SourceFacts, books: Books) -> None:
 
 def _apart(ends: Ends, facts: SourceFacts, before: Ledger) -> list[str]:
     """The excluded datasets that took part in an earlier push, by the names that the root's record has."""
-    paths = [path for path in sorted(facts.excluded) if path not in before.lagging]
+    pending = bool(before.root.pending)
+    paths = [path for path in sorted(facts.excluded) if pending or path not in before.lagging]
     if not paths or not before.root.names:
         return []
     found = ends.source.named_snapshots(

@@ -255,6 +255,28 @@ def test_a_refused_rename_leaves_all_below_it_where_it_is() -> None:
     assert steps(found) == ["level . 01..02", "level b 01..02"]
 
 
+def test_what_could_not_be_moved_before_is_not_moved_for_the_sake_of_another_either() -> None:
+    """Else the same rename would be tried round after round, and believed in at the end."""
+    exchanged = """
+        01 02
+    .   r  r
+    a   b  b
+    b   .  n"""
+    there = """
+        01
+    .   r
+    b   b"""
+    assert moves(both(exchanged, there)) == ["b -> a"]
+    found = both(exchanged, there, refused={"a": "no"})
+    assert moves(found) == []
+    assert conflicts(found) == {"b": "recreated"}
+    assert steps(found)[0].startswith("full a 01")
+    exchanged = exchanged.replace("b   .  n", "b   a  a")
+    there = there + "\n    a   a"
+    found = both(exchanged, there, refused={"a": "no"})
+    assert (moves(found), conflicts(found)) == ([], {"a": "renamed", "b": "renamed"})
+
+
 def test_a_partial_receive_moves_with_its_dataset_and_goes_on() -> None:
     """Also where nothing of it has arrived whole: then its token alone tells whose copy it is."""
     source = tree(ROWS["a child"][0])

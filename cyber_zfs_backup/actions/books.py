@@ -101,7 +101,12 @@ def _apart(ends: Ends, facts: SourceFacts, before: Ledger) -> list[str]:
 
 
 def standings(answers: Answers, plan: PushPlan, target: str) -> dict[str, Standing]:
-    """What the answers of both sides show of each dataset that takes part."""
+    """What the answers of both sides show of each dataset that takes part.
+
+    Where a plan's renames were not done, or a copy waits for its new parent, what the receiver has of a
+    dataset may stand under another name, as in a conflict.
+    """
+    elsewhere = bool(plan.moves or plan.waiting)
     found = {}
     for path in plan.targets:
         there = answers.receiver.datasets.get(path) if answers.receiver else None
@@ -112,7 +117,7 @@ def standings(answers: Answers, plan: PushPlan, target: str) -> dict[str, Standi
         found[path] = Standing(
             confirmed=target if target in common else (common[-1] if common else None),
             arriving=token.name if token is not None and token.usable else None,
-            conflicted=path in plan.conflicted,
+            conflicted=elsewhere or path in plan.conflicted,
         )
     return found
 

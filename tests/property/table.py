@@ -42,8 +42,8 @@ def expected(source: World, receiver: World, excluded: frozenset[str], *, rename
     """
     here, there = tree(source, ROOT), tree(receiver, THERE)
     found = Expected()
+    found.orphans = set(there) - set(here)
     here = {path: dataset for path, dataset in here.items() if not below_any(path, excluded)}
-    found.orphans = {path for path in there if path not in here and not below_any(path, excluded)}
     for path, dataset in here.items():
         if _shares(source, dataset, there.get(path)):
             continue

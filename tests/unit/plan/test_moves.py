@@ -288,6 +288,26 @@ def test_a_partial_receive_moves_with_its_dataset_and_goes_on() -> None:
     assert "level a/m 01..02" in steps(found)
 
 
+def test_a_partial_receive_of_another_dataset_hides_no_copy_that_stands_elsewhere() -> None:
+    """Names were exchanged while the first receive of one of them was under way."""
+    source = """
+        01 02
+    .   r  r
+    a   b  b
+    b   a  a"""
+    there = """
+        01
+    .   r
+    a   .
+    b   b"""
+    token = Token(TOKEN, why_not="a partial receive of another dataset")
+    theirs = with_token(tree(there, "vault/copy"), "a")
+    found = plan(tree(source), theirs, "02", mode=LEVEL, tokens={"a": token})
+    assert moves(found) == ["a -> a.old", "b -> a"]
+    assert conflicts(found) == {}
+    assert steps(found) == ["full b 01 +p new", "level . 01..02", "level a 01..02", "level b 01..02 +p"]
+
+
 def test_after_a_promote_the_newer_claim_counts() -> None:
     """The clone has the origin's older snapshots then; the origin has kept the newer ones."""
     source = """

@@ -203,6 +203,7 @@ class Machine(RuleBasedStateMachine):
     ) -> None:  # fmt: skip
         """A run that something happens to; whatever it says, it must keep the laws."""
         self.begin(to, policy, exclude)
+        tell("a disturbed run")
         trouble.strike(self.rig)
         try:
             self.rig.run(
@@ -243,6 +244,7 @@ class Machine(RuleBasedStateMachine):
         """A run that nothing happens to puts everything right that no person is needed for."""
         self.begin(to, policy, exclude)
         self.rig.receiver.faults.denied = denied
+        tell("an undisturbed run")
         run = Undisturbed(self.rig, self.laws)
         run.check(mode)
         for kind in run.table.conflicts.values():

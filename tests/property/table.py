@@ -47,7 +47,9 @@ def expected(source: World, receiver: World, excluded: frozenset[str], *, rename
     for path, dataset in here.items():
         if _shares(source, dataset, there.get(path)):
             continue
-        kind = _renamed(path, here, there, found, renames) or _other(path, here, there, found, renames)
+        kind = _renamed(path, here, there, found, renames)
+        if kind is None:
+            kind = _other(path, here, there, found, renames)
         if kind:
             found.conflicts[path] = kind
     return found

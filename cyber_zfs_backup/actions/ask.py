@@ -14,7 +14,7 @@ from ..model.trees import Tree
 from ..plan.compare import Token
 from ..plan.ledger import Ledger
 from ..zfs import parse
-from .ends import Ends, SourceFacts
+from .ends import Ends, PushFacts
 
 First = TypeVar("First")
 Second = TypeVar("Second")
@@ -64,12 +64,12 @@ def both(first: Callable[[], First], second: Callable[[], Second]) -> tuple[Firs
 
 def ask_receiver(ends: Ends) -> parse.Properties | None:
     """The receiver's datasets with their resume tokens; ``None`` where its root does not exist."""
-    return ends.receiver.partial_properties(ends.job.destination.dataset)
+    return ends.receiver.partial_properties(ends.destination.dataset)
 
 
 def ask_cheap(
     ends: Ends,
-    facts: SourceFacts,
+    facts: PushFacts,
     ledger: Ledger,
     target: str,
     receiver_about: Callable[[], parse.Properties | None],
@@ -79,7 +79,7 @@ def ask_cheap(
     ``receiver_about`` answers the receiver's datasets (it may have been asked for earlier in the run).
     """
     about = receiver_about()
-    root = ends.job.destination.dataset
+    root = ends.destination.dataset
     wanted = {path: names_to_ask(ledger, path, target) for path in facts.paths}
     there = {path for path in wanted if about is not None and join(root, path) in about}
     mine, theirs = both(
@@ -95,9 +95,9 @@ def ask_cheap(
     )
 
 
-def ask_whole(ends: Ends, facts: SourceFacts) -> Answers:
+def ask_whole(ends: Ends, facts: PushFacts) -> Answers:
     """Ask both sides for every snapshot of their trees, and the source for the receiver's tokens."""
-    root = ends.job.destination.dataset
+    root = ends.destination.dataset
 
     def theirs() -> Tree | None:
         about = ask_receiver(ends)

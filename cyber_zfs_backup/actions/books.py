@@ -13,10 +13,10 @@ from ..plan.push import PushPlan
 from ..plan.steps import StepKind
 from ..zfs.errors import ZfsError
 from .ask import Answers
-from .ends import Ends, SourceFacts
+from .ends import Ends, PushFacts
 
 
-def announce(ends: Ends, facts: SourceFacts, ledger: Ledger, plan: PushPlan) -> Ledger:
+def announce(ends: Ends, facts: PushFacts, ledger: Ledger, plan: PushPlan) -> Ledger:
     """Name and hold the plan's targets, and bases that the ledger does not name yet.
 
     To be called before the first byte. The name is written before the hold, so that a hold is never
@@ -61,7 +61,7 @@ class Books:
 
 
 def settle(
-    ends: Ends, facts: SourceFacts, books: Books, standings: Mapping[str, Standing], target: str, digest: str
+    ends: Ends, facts: PushFacts, books: Books, standings: Mapping[str, Standing], target: str, digest: str
 ) -> None:
     """Write what a fresh answer of the receiver has shown, and release what is no longer needed.
 
@@ -78,7 +78,7 @@ def settle(
     _write(ends, facts, settlement.named, settlement.final)
 
 
-def withdraw(ends: Ends, facts: SourceFacts, books: Books) -> None:
+def withdraw(ends: Ends, facts: PushFacts, books: Books) -> None:
     """Take back what this push announced, where nothing was seen of the copy.
 
     It may not exist, or its pool may not be imported: what it may hold is as unknown as it was before.
@@ -88,7 +88,7 @@ def withdraw(ends: Ends, facts: SourceFacts, books: Books) -> None:
     _write(ends, facts, books.now, books.before)
 
 
-def _apart(ends: Ends, facts: SourceFacts, before: Ledger) -> list[str]:
+def _apart(ends: Ends, facts: PushFacts, before: Ledger) -> list[str]:
     """The excluded datasets that took part in an earlier push, by the names that the root's record has."""
     pending = bool(before.root.pending)
     paths = [path for path in sorted(facts.excluded) if pending or path not in before.lagging]
@@ -124,30 +124,30 @@ def standings(answers: Answers, plan: PushPlan, target: str) -> dict[str, Standi
 
 def not_there(ends: Ends, path: str, name: str) -> ZfsError:
     """The error of a dataset whose target is not on the receiver although no command failed."""
-    there = join(ends.job.destination.dataset, path)
+    there = join(ends.destination.dataset, path)
     said = f"every command succeeded, and yet {there}@{name} is not there with the source's GUID"
     return ZfsError(ends.receiver.label, Finished(("zfs", "receive"), 0, "", said))
 
 
-def _hold(ends: Ends, facts: SourceFacts, name: str, paths: list[str]) -> None:
+def _hold(ends: Ends, facts: PushFacts, name: str, paths: list[str]) -> None:
     if not facts.excluded and len(paths) > 1:
         ends.source.hold_tree(facts.hold_tag, facts.root, name)
     else:
         ends.source.hold(facts.hold_tag, _named(facts, paths, name))
 
 
-def _release(ends: Ends, facts: SourceFacts, release: Release) -> None:
+def _release(ends: Ends, facts: PushFacts, release: Release) -> None:
     if release.paths is None:
         ends.source.release_tree(facts.hold_tag, facts.root, release.name)
     else:
         ends.source.release(facts.hold_tag, _named(facts, release.paths, release.name))
 
 
-def _named(facts: SourceFacts, paths: Iterable[str], name: str) -> list[str]:
+def _named(facts: PushFacts, paths: Iterable[str], name: str) -> list[str]:
     return [f"{join(facts.root, path)}@{name}" for path in paths]
 
 
-def _write(ends: Ends, facts: SourceFacts, old: Ledger, new: Ledger) -> None:
+def _write(ends: Ends, facts: PushFacts, old: Ledger, new: Ledger) -> None:
     """Write the difference: first the records of datasets that lag, then the root's, then what goes."""
     name = facts.property_name
     alike: dict[str, list[str]] = {}

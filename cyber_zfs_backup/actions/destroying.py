@@ -13,7 +13,7 @@ from ..plan.retention import Buckets
 from ..zfs.client import Zfs
 from ..zfs.errors import Trouble, ZfsError
 from . import report
-from .ends import Ends, tell_plan
+from .ends import Home, tell_plan
 from .result import ActionResult, Outcome, Problem
 
 
@@ -61,7 +61,7 @@ def _planned(found: destroy.Candidates) -> Iterator[tuple[str, str, Snapshot]]:
 
 
 def carry_out(
-    action: str, side: Zfs, plan: destroy.DestroyPlan, ends: Ends, coming: frozenset[str] = frozenset()
+    action: str, side: Zfs, plan: destroy.DestroyPlan, ends: Home, coming: frozenset[str] = frozenset()
 ) -> ActionResult:
     """Execute a destroy plan on one side (or, in a dry run, ask what it would free; see ``finish``).
 

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from ..config.job import Job, UsageError
+from ..config.job import Destination, Job, UsageError
 from ..hosts.protocol import Link
 from ..model.names import join, relative
 from ..plan.ledger import Ledger, LedgerError, Record, decode, destination_tag
@@ -19,45 +19,44 @@ from .result import Surface
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
-    """Everything that an action may touch. ``clock`` answers the present moment, with a time zone."""
+class Home:
+    """The source's end, and what every action may use.
+
+    ``clock`` answers the present moment, with a time zone; ``pause`` waits so many seconds.
+    """
 
     job: Job
     source: Zfs
-    receiver: Zfs
-    link: Link
     surface: Surface
     clock: Callable[[], datetime]
+    pause: Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ends(Home):
+    """Both ends of the way to one destination: everything that a push may touch."""
+
+    destination: Destination
+    receiver: Zfs
+    link: Link
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
     """What one question (``zfs get all``) told of the source's tree.
 
-    ``paths`` take part, parents first; ``excluded`` do not. ``tag`` stands for the job's destination
-    in hold tags and property names. ``ledgers`` are the records of every destination, by tag;
-    ``neighbours`` those of jobs whose tree contains this one, or lies in it, by the path at which they
-    begin here. ``mirror_due`` are the tags of destinations that may hold what has expired here.
+    ``paths`` take part, parents first; ``excluded`` do not. ``ledgers`` are the records of every destination,
+    by tag; ``neighbours`` those of jobs whose tree contains this one, or lies in it, by the path at which
+    they begin here. ``mirror_due`` are the tags of destinations that may hold what has expired here.
     """
 
     root: str
     about: Properties
     paths: tuple[str, ...]
     excluded: frozenset[str]
-    tag: str
     ledgers: Mapping[str, Ledger]
     neighbours: tuple[tuple[str, Ledger], ...]
     mirror_due: frozenset[str]
-
-    @property
-    def hold_tag(self) -> str:
-        """The tag of this destination's holds."""
-        return hold_tag(self.tag)
-
-    @property
-    def property_name(self) -> str:
-        """The user property that holds this destination's record."""
-        return f"{properties.BASE_PREFIX}{self.tag}"
 
     @property
     def names(self) -> list[str]:
@@ -70,6 +69,23 @@ class SourceFacts:
         return properties.digest(self.about, self.root, self.names)
 
 
+@dataclass(frozen=True, slots=True)
+class PushFacts(SourceFacts):
+    """The same, for one destination: ``tag`` stands for it in hold tags and property names."""
+
+    tag: str
+
+    @property
+    def hold_tag(self) -> str:
+        """The tag of this destination's holds."""
+        return hold_tag(self.tag)
+
+    @property
+    def property_name(self) -> str:
+        """The user property that holds this destination's record."""
+        return f"{properties.BASE_PREFIX}{self.tag}"
+
+
 class SourceMissingError(UsageError):
     """The dataset that was named does not exist here."""
 
@@ -78,7 +94,7 @@ class DamagedRecordError(Exception):
     """One of our properties on the source holds something that we did not write."""
 
 
-def tell_plan(ends: Ends, action: str, lines: Iterable[str]) -> None:
+def tell_plan(ends: Home, action: str, lines: Iterable[str]) -> None:
     """Say a plan's lines as it is decided. Of a dry run the plan is the result, and shown with it."""
     if not ends.job.dry_run:
         for line in lines:
@@ -90,7 +106,16 @@ def hold_tag(tag: str) -> str:
     return f"{properties.HOLD_PREFIX}{tag}"
 
 
-def read_source(ends: Ends) -> SourceFacts:
+def read_for_push(ends: Ends) -> PushFacts:
+    """The same as ``read_source``, for the way to one destination."""
+    facts = read_source(ends)
+    destination = ends.destination
+    guid = int(facts.about[facts.root]["guid"].value)
+    tag = destination_tag(guid, destination.host, destination.dataset)
+    return PushFacts(**{each.name: getattr(facts, each.name) for each in fields(facts)}, tag=tag)
+
+
+def read_source(ends: Home) -> SourceFacts:
     """Ask the source for its datasets and properties: one command, no snapshot is read.
 
     Raises ``SourceMissingError``, ``UsageError`` for an exclude pattern that hits the root,
@@ -105,14 +130,11 @@ def read_source(ends: Ends) -> SourceFacts:
         )
     ordered = sorted((relative(root, name) for name in about), key=lambda path: path.split("/"))
     excluded = _excluded(root, ordered, ends.job.exclude)
-    destination = ends.job.destination
-    tag = destination_tag(int(about[root]["guid"].value), destination.ssh, destination.dataset)
     return SourceFacts(
         root=root,
         about=about,
         paths=tuple(path for path in ordered if path not in excluded),
         excluded=excluded,
-        tag=tag,
         ledgers=_ledgers(root, about),
         neighbours=tuple(_neighbours(root, about)),
         mirror_due=frozenset(properties.local_values(about[root], properties.MIRROR_PREFIX)),

@@ -17,7 +17,7 @@ from ..plan.steps import Step, StepKind
 from ..zfs import commands
 from ..zfs.errors import Trouble, ZfsError, said
 from ..zfs.properties import own_names
-from .ends import Ends, SourceFacts
+from .ends import Ends, PushFacts
 
 _HOPELESS = frozenset(
     {
@@ -70,7 +70,7 @@ class Executed:
 class Executor:
     """Executes one plan; ``run`` answers what came of it. A failure is an answer, not an exception."""
 
-    def __init__(self, ends: Ends, facts: SourceFacts) -> None:
+    def __init__(self, ends: Ends, facts: PushFacts) -> None:
         self._ends = ends
         self._facts = facts
         self._own = sorted({*own_names(facts.about), facts.property_name})
@@ -134,7 +134,7 @@ class Executor:
     def _lanes(self, steps: Sequence[Step], *, apart: bool) -> None:
         lanes = [[[step]] for step in steps] if apart else self._shared_out(steps)
         # One worker a lane keeps the number of connections at a time; more lanes than that only wait.
-        pool = ThreadPoolExecutor(self._ends.job.lanes, thread_name_prefix="lane")
+        pool = ThreadPoolExecutor(self._ends.job.delivery.lanes, thread_name_prefix="lane")
         futures = [pool.submit(self._lane, lane) for lane in lanes]
         try:
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
@@ -156,7 +156,7 @@ class Executor:
         # Dataset by dataset, so that the first which is not at its target is the one that failed.
         first = sorted((step for step in steps if step.path in new), key=lambda step: new.index(step.path))
         rest = [step for step in steps if step.path not in new]
-        wanted = self._ends.job.lanes
+        wanted = self._ends.job.delivery.lanes
         if first and wanted == 1:
             first, rest = [*first, *rest], []
         # What follows on the heels of its own full stream must not overtake it.
@@ -214,7 +214,7 @@ class Executor:
         return first if len(steps) == 1 else f"{first} and {len(steps) - 1} more"
 
     def _there(self, path: str) -> str:
-        return join(self._ends.job.destination.dataset, path)
+        return join(self._ends.destination.dataset, path)
 
     def _send(self, step: Step) -> list[str]:
         target = f"{join(self._facts.root, step.path)}@{step.target}"

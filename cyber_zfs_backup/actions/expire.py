@@ -13,7 +13,7 @@ from ..plan.ledger import in_flight
 from ..zfs import parse
 from ..zfs.properties import MIRROR_PREFIX
 from .destroying import carry_out, finish, rule_of
-from .ends import Ends, SourceFacts, read_source
+from .ends import Home, SourceFacts, read_source
 from .result import ActionResult
 
 
@@ -29,7 +29,7 @@ class Expired:
     gone: Mapping[str, tuple[str, ...]]
 
 
-def expire(ends: Ends, imagined: str | None = None) -> Expired:
+def expire(ends: Home, imagined: str | None = None) -> Expired:
     """Destroy what the rule gives up, on every dataset that takes part.
 
     ``imagined`` is the snapshot that a dry run would have taken. Before anything is destroyed, each
@@ -53,12 +53,12 @@ def expire(ends: Ends, imagined: str | None = None) -> Expired:
     return Expired(carry_out("expire", ends.source, plan, ends), due, gone)
 
 
-def source_tree(ends: Ends, facts: SourceFacts) -> Tree:
+def source_tree(ends: Home, facts: SourceFacts) -> Tree:
     """Every snapshot of the source, excluded datasets too: a recursive destroy would reach them."""
     return parse.tree(facts.root, facts.about, ends.source.all_snapshots(facts.root), complete=True)
 
 
-def terms_of(ends: Ends, facts: SourceFacts) -> destroy.Terms:
+def terms_of(ends: Home, facts: SourceFacts) -> destroy.Terms:
     """The job's retention, now."""
     return destroy.Terms(
         rule=rule_of(ends.job),

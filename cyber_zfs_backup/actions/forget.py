@@ -6,27 +6,28 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from ..config.job import UsageError
+from ..config.job import Action, Job, UsageError
 from ..config.requests import Forget, Tag
-from ..hosts.local import LocalHost
 from ..model.names import join
 from ..plan.ledger import destination_tag
 from ..zfs.client import Zfs
 from ..zfs.parse import Properties
 from ..zfs.properties import BASE_PREFIX, MIRROR_PREFIX, local_values
+from .attempt import attempt
 from .ends import hold_tag
 from .result import ActionResult, Outcome, RunResult, Surface
-from .run import attempt
+from .run import real_home
 
 
 def forget(request: Forget, surface: Surface) -> RunResult:
     """Forget the destination on this machine. Touches the source only; destroys nothing."""
     started, began = datetime.now(UTC), time.monotonic()
-    source = Zfs(LocalHost())
-    result = attempt("forget", lambda: forget_on(source, request, surface))
+    job = Job(request.dataset, frozenset({Action.PUSH}), (), request.source)
+    with real_home(job, surface) as home:
+        result = attempt("forget", lambda: forget_on(home.source, request, surface))
     return RunResult(
         dataset=request.dataset,
-        destination=request.destination.label,
+        destinations=(request.destination.label,),
         started=started,
         seconds=round(time.monotonic() - began, 3),
         dry_run=request.dry_run,
@@ -41,7 +42,9 @@ def forget_on(source: Zfs, request: Forget, surface: Surface) -> ActionResult:
     """
     about = source.tree_properties(request.dataset)
     if about is None:
-        raise UsageError(f"{request.dataset}: there is no such dataset here; name the tree with --dataset")
+        raise UsageError(
+            f"{request.dataset}: there is no such dataset on {source.label}; name the tree with --dataset"
+        )
     destination = request.destination
     tag = _tag(request, about)
     records = _with_property(about, BASE_PREFIX, tag)
@@ -79,7 +82,7 @@ def _tag(request: Forget, about: Properties) -> str:
     if isinstance(destination, Tag):
         return destination.text
     guid = int(about[request.dataset]["guid"].value)
-    return destination_tag(guid, destination.ssh, destination.dataset)
+    return destination_tag(guid, destination.host, destination.dataset)
 
 
 def _with_property(about: Properties, prefix: str, tag: str) -> dict[str, str]:

@@ -44,7 +44,7 @@ def lock_folder() -> Path:
 
 @contextmanager
 def push_lock(source: str, destination: Destination, folder: Path | None = None) -> Iterator[PushLock]:
-    """Hold the destination's lock while the context lasts, or answer who has it.
+    """Hold the lock of a source (by name) and a destination while the context lasts, or answer who has it.
 
     The kernel lets go of it when the process dies, however it dies. So what the file says counts only
     while somebody holds it; it is there for the person who looks for a run that hangs.

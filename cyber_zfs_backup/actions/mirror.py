@@ -17,7 +17,7 @@ from ..zfs import parse
 from ..zfs.properties import MIRROR_PREFIX
 from .ask import ask_receiver, both
 from .destroying import carry_out, finish
-from .ends import Ends, read_source
+from .ends import Ends, read_for_push
 from .expire import source_tree, terms_of
 from .result import ActionResult, Outcome
 
@@ -38,8 +38,8 @@ def mirror_receiver(
     ``confirmed`` maps the paths that this run's push saw on the receiver to the snapshot's name: their
     bases. A dry run tells what it has ``imagined``. Raises ``HostError``, ``ZfsError``, ``GarbledError``.
     """
-    facts = read_source(ends)
-    root = ends.job.destination.dataset
+    facts = read_for_push(ends)
+    root = ends.destination.dataset
 
     def theirs() -> Tree | None:
         about = ask_receiver(ends)
@@ -49,7 +49,7 @@ def mirror_receiver(
 
     source, receiver = both(lambda: source_tree(ends, facts), theirs)
     if receiver is None:
-        return ActionResult("mirror", Outcome.SKIPPED, f"{ends.job.destination.label} is not there")
+        return ActionResult("mirror", Outcome.SKIPPED, f"{ends.destination.label} is not there")
     coming: frozenset[str] = frozenset()
     if imagined is not None:
         source = source.with_snapshot(imagined.taken) if imagined.taken else source

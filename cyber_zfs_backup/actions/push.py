@@ -16,11 +16,11 @@ from ..plan.ledger import Ledger, Record, Standing
 from ..plan.push import PushPlan, PushQuestion, Unsettled, plan_push
 from ..plan.steps import StepKind
 from ..zfs import properties
-from ..zfs.errors import Trouble, ZfsError
+from ..zfs.errors import PASSING, Trouble, ZfsError
 from ..zfs.parse import Properties
 from . import books, report
 from .ask import Answers, ask_cheap, ask_whole, both
-from .ends import Ends, SourceFacts, read_source, tell_plan
+from .ends import Ends, Home, PushFacts, read_for_push, tell_plan
 from .execute import Executed, Executor
 from .result import ActionResult, Outcome, Problem
 
@@ -38,7 +38,7 @@ class Pushed:
     builds on it. ``facts`` are the source's, from before the push."""
 
     result: ActionResult
-    facts: SourceFacts
+    facts: PushFacts
     confirmed: Mapping[str, str] = field(default_factory=dict)
 
     def mirror_wanted(self, due: frozenset[str] | None) -> bool:
@@ -65,7 +65,9 @@ def push(ends: Ends, taken: Newest | None, receiver_about: Callable[[], Properti
     Raises ``HostError``, ``ZfsError`` and ``GarbledError`` where a question could not be answered;
     whatever was sent before then stays held.
     """
-    facts, target = both(lambda: read_source(ends), lambda: taken if taken is not None else newest_own(ends))
+    facts, target = both(
+        lambda: read_for_push(ends), lambda: taken if taken is not None else newest_own(ends)
+    )
     if target is None:
         problem = Problem(
             "has no own snapshot that could be pushed",
@@ -77,7 +79,7 @@ def push(ends: Ends, taken: Newest | None, receiver_about: Callable[[], Properti
     return _Push(ends, facts, target, receiver_about).run()
 
 
-def newest_own(ends: Ends) -> Newest | None:
+def newest_own(ends: Home) -> Newest | None:
     """The root's newest own snapshot, by createtxg; ``None`` where it has none."""
     listed = ends.source.snapshots_of(ends.job.dataset)
     return next((Newest(each.name, len(listed)) for each in reversed(listed) if each.own), None)
@@ -89,7 +91,7 @@ class _Push:
     def __init__(
         self,
         ends: Ends,
-        facts: SourceFacts,
+        facts: PushFacts,
         target: Newest,
         receiver_about: Callable[[], Properties | None],
     ) -> None:
@@ -98,7 +100,7 @@ class _Push:
         self.target = target.name
         self.listed = target.listed
         self.receiver_about = receiver_about
-        destination = ends.job.destination
+        destination = ends.destination
         self.ledger = facts.ledgers.get(facts.tag, Ledger(Record(to=destination.label)))
         self.before = self.ledger
         self.digest = facts.digest
@@ -186,7 +188,7 @@ class _Push:
             source=answers.source,
             receiver=answers.receiver,
             target=self.target,
-            mode=job.send_mode,
+            mode=job.delivery.send_mode,
             allow_full=job.force.non_incremental,
             properties_changed=self.changed,
             seen=Seen(answers.tokens, self.facts.excluded, self.written_to, self.refused),
@@ -195,7 +197,7 @@ class _Push:
         )
 
     def _show(self, plan: PushPlan) -> None:
-        lines = report.plan_lines(self.facts.root, self.ends.job.destination.dataset, plan)
+        lines = report.plan_lines(self.facts.root, self.ends.destination.dataset, plan)
         tell_plan(self.ends, "push", lines)
         self.lines += lines
 
@@ -203,7 +205,7 @@ class _Push:
         """A first push needs the dataset above the copy; better said before than by zfs after."""
         if answers.receiver is not None:
             return None
-        above = self.ends.job.destination.dataset.rpartition("/")[0]
+        above = self.ends.destination.dataset.rpartition("/")[0]
         if self.ends.receiver.exists(above):
             return None
         problem = Problem(
@@ -239,7 +241,7 @@ class _Push:
         """
         if done.failures or done.refused or self.failures:
             return None
-        root = self.ends.job.destination.dataset
+        root = self.ends.destination.dataset
         standings = self._standings(answers, plan)
         wanted = {path: name for path, name in plan.targets.items() if path not in plan.conflicted}
         there = self.ends.receiver.named_snapshots(
@@ -276,7 +278,7 @@ class _Push:
 
     def _named(self, suspects: Iterable[str], text: str) -> str | None:
         """The suspect whose copy a message names: the first that lacks the target may be fine."""
-        root = self.ends.job.destination.dataset
+        root = self.ends.destination.dataset
         return next((path for path in suspects if mentions(text, join(root, path))), None)
 
     def _standings(self, answers: Answers, plan: PushPlan) -> dict[str, Standing]:
@@ -296,7 +298,7 @@ class _Push:
         Once for each copy, before the ledger says that its properties have arrived.
         """
         paths = (self.executed.carried & self.changed) | self.executed.created
-        root = self.ends.job.destination.dataset
+        root = self.ends.destination.dataset
         names = [join(self.facts.root, path) for path in self.facts.paths if path in paths]
         for limit, limited in properties.limited(self.facts.about, names).items():
             copies = [join(root, relative(self.facts.root, name)) for name in limited]
@@ -318,7 +320,7 @@ class _Push:
         result = ActionResult(
             "push",
             outcome,
-            report.push_summary(self.ends.job, plan, self.executed, len(confirmed), self.target),
+            report.push_summary(self.ends, plan, self.executed, len(confirmed), self.target),
             lines=tuple(self.lines),
             problems=problems,
             figures={
@@ -369,8 +371,7 @@ class _Push:
             did = self.executed.streams or self.executed.moved
             sends = did or (self.ends.job.dry_run and not plan.nothing_to_do)
             return Outcome.DONE if sends else Outcome.NOTHING
-        passing = {Trouble.LINK_LOST, Trouble.CUT_OFF, Trouble.BUSY, Trouble.STALLED}
-        if self.failures and all(error.trouble in passing for error in self.failures.values()):
+        if self.failures and all(error.trouble in PASSING for error in self.failures.values()):
             return Outcome.PASSING
         if confirmed and plan.fits:
             return Outcome.PARTIAL

@@ -9,9 +9,10 @@ from ..model.names import join, relative
 from ..plan.ledger import encode, renamed
 from ..zfs.client import Zfs
 from ..zfs.properties import BASE_PREFIX
-from .ends import Ends, SourceFacts, read_source
+from .attempt import attempt
+from .ends import Ends, PushFacts, read_for_push
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
-from .run import attempt, finished_run, real_ends
+from .run import finished_run, real_home, real_ways
 
 _AWAY = "quarantined-"
 
@@ -21,11 +22,12 @@ def quarantine(request: Quarantine, surface: Surface) -> RunResult:
     job = Job(
         dataset=request.dataset,
         actions=frozenset({Action.PUSH}),
-        destination=request.destination,
+        destinations=(request.destination,),
+        source=request.source,
         dry_run=request.dry_run,
     )
-    with real_ends(job, surface) as ends:
-        return finished_run(ends, lambda: [quarantine_on(ends, request)])
+    with real_home(job, surface) as home, real_ways(home) as ways:
+        return finished_run(home, lambda: [quarantine_on(ends, request) for ends in ways])
 
 
 def quarantine_on(ends: Ends, request: Quarantine) -> ActionResult:
@@ -40,7 +42,7 @@ def quarantine_on(ends: Ends, request: Quarantine) -> ActionResult:
 
 
 def _quarantine(ends: Ends, request: Quarantine) -> ActionResult:
-    facts = read_source(ends)
+    facts = read_for_push(ends)
     lines: list[str] = []
     problems: list[Problem] = []
     for snapshot in request.snapshots:
@@ -55,8 +57,8 @@ def _quarantine(ends: Ends, request: Quarantine) -> ActionResult:
     return ActionResult("quarantine", outcome, summary, tuple(lines), tuple(problems))
 
 
-def _not_there(ends: Ends, facts: SourceFacts, snapshot: str) -> Problem:
-    label = ends.job.destination.label
+def _not_there(ends: Ends, facts: PushFacts, snapshot: str) -> Problem:
+    label = ends.destination.label
     if facts.tag in facts.ledgers:
         what, remedy = f"neither this machine nor {label} has such a snapshot", "see: zfs list -t snapshot"
     else:
@@ -65,9 +67,9 @@ def _not_there(ends: Ends, facts: SourceFacts, snapshot: str) -> Problem:
     return Problem(what, snapshot, remedy, "not-there")
 
 
-def _rename(ends: Ends, facts: SourceFacts, path: str, name: str) -> list[str]:
+def _rename(ends: Ends, facts: PushFacts, path: str, name: str) -> list[str]:
     done = []
-    root = ends.job.destination.dataset
+    root = ends.destination.dataset
     old, new = f"{join(facts.root, path)}@{name}", f"{join(facts.root, path)}@{_AWAY}{name}"
     there_old, there_new = f"{join(root, path)}@{name}", f"{join(root, path)}@{_AWAY}{name}"
     mine = _guids(ends.source, old)
@@ -88,7 +90,7 @@ def _guids(side: Zfs, full: str) -> set[int]:
     return {snapshot.guid for found in side.named_snapshots([full]).values() for snapshot in found}
 
 
-def _rename_in_records(ends: Ends, facts: SourceFacts, name: str) -> None:
+def _rename_in_records(ends: Ends, facts: PushFacts, name: str) -> None:
     """A base stays a base under its new name: holds go with the snapshot, records are ours to mend."""
     for tag, ledger in facts.ledgers.items():
         records = {"": ledger.root, **ledger.lagging}

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from ..config.job import Job
 from ..model.names import join
 from ..plan.conflicts import Conflict, evidence
 from ..plan.push import PushPlan
 from ..plan.steps import Step, StepKind
 from ..zfs.errors import ZfsError
+from .ends import Ends
 from .execute import Executed
 from .result import Problem
 
@@ -50,10 +50,10 @@ def _step_line(root: str, step: Step) -> str:
     return f"level: {name} from @{step.base} to @{step.target}{carried}: {step.reason}"
 
 
-def push_summary(job: Job, plan: PushPlan, executed: Executed, confirmed: int, target: str) -> str:
+def push_summary(ends: Ends, plan: PushPlan, executed: Executed, confirmed: int, target: str) -> str:
     """The push in one line."""
-    label = job.destination.label
-    if job.dry_run:
+    label = ends.destination.label
+    if ends.job.dry_run:
         if plan.nothing_to_do and not plan.conflicts:
             return f"nothing new for {label}"
         return f"would take {count(len(plan.steps) + len(plan.moves), 'step')} to bring {label} to @{target}"

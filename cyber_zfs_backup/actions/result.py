@@ -7,7 +7,7 @@ is decided here, once, from the outcomes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -67,7 +67,8 @@ class ActionResult:
     """One action, finished.
 
     ``summary`` is one line. ``lines`` are the plan with each reason (shown with -v, and in a dry run).
-    ``figures`` are counts, bytes and seconds by name, for machines.
+    ``figures`` are counts, bytes and seconds by name, for machines. ``destination`` is the label of the
+    one that it was for; empty for what concerns the source alone.
     """
 
     action: str
@@ -76,6 +77,7 @@ class ActionResult:
     lines: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     figures: Mapping[str, int | float | str] = field(default_factory=dict)
+    destination: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class RunResult:
     """One run, finished. ``started`` carries a time zone; ``seconds`` is how long it took."""
 
     dataset: str
-    destination: str
+    destinations: tuple[str, ...]
     started: datetime
     seconds: float
     dry_run: bool
@@ -92,8 +94,16 @@ class RunResult:
     @property
     def exit_code(self) -> int:
         """The exit code that ``EXIT_CODES`` gives to the actions' outcomes."""
-        outcomes = {action.outcome for action in self.actions}
-        return next((code for outcome, code in EXIT_CODES if outcome in outcomes), 0)
+        return _exit_code(self.actions)
+
+    def exit_code_of(self, destination: str) -> int:
+        """The same of one destination's actions alone."""
+        return _exit_code(action for action in self.actions if action.destination == destination)
+
+
+def _exit_code(actions: Iterable[ActionResult]) -> int:
+    outcomes = {action.outcome for action in actions}
+    return next((code for outcome, code in EXIT_CODES if outcome in outcomes), 0)
 
 
 class Surface(Protocol):

@@ -1,38 +1,36 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run: snapshot, push, expire, mirror, in this order. One that fails does not stop the others."""
+"""One run: snapshot, push, expire, mirror, in this order. One that fails does not stop the others.
+
+The destinations are pushed to beside each other, so that one which is slow or down keeps none of the others
+back; expire waits for all of them.
+"""
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from functools import partial
 
-from ..config.job import Action, Job, UsageError
-from ..hosts.errors import HostError
+from ..config.job import Action, Destination, Job, SourceHost
 from ..hosts.local import LocalHost
 from ..hosts.ssh import SshHost
 from ..hosts.stream import ProcessLink
 from ..zfs.client import Zfs
-from ..zfs.errors import Trouble, ZfsError
-from ..zfs.parse import GarbledError
+from ..zfs.parse import Properties
 from .ask import Asked, ask_receiver
-from .ends import DamagedRecordError, Ends
+from .attempt import attempt
+from .behind import tell_behind
+from .ends import Ends, Home
 from .expire import Expired, expire
 from .lock import LockError, push_lock
 from .mirror import Imagined, mirror_receiver
-from .push import Newest, Pushed, push
+from .push import Newest, Pushed
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
+from .retry import push_with_retries
 from .snapshot import Taken, snapshot
-
-Answer = TypeVar("Answer")
-
-_log = logging.getLogger(__name__)
-
-STALL = 15 * 60.0
-"""Seconds without a byte after which a stream that has begun is ended on both sides."""
 
 PATIENCE = 6 * 3600.0
 """Seconds after which a command that moves no data is ended, and a stream that does not begin or whose
@@ -41,145 +39,178 @@ or destroyed, in less."""
 
 
 def run(job: Job, surface: Surface) -> RunResult:
-    """Do what the job asks for, on this machine and its destination."""
-    with real_ends(job, surface) as ends:
-        return run_on(ends)
+    """Do what the job asks for, on its source and its destinations."""
+    with real_home(job, surface) as home, real_ways(home) as ways:
+        return run_on(home, ways)
 
 
 @contextmanager
-def real_ends(job: Job, surface: Surface) -> Iterator[Ends]:
-    """The job's ends as real processes and connections; nothing is connected before it is needed."""
-    here = LocalHost()
-    config = job.destination.ssh_config
-    there = SshHost(job.destination.ssh, None if config is None else str(config))
-    link = ProcessLink(here, there, stall=STALL, patience=PATIENCE)
+def real_home(job: Job, surface: Surface) -> Iterator[Home]:
+    """The job's source as real processes or a real connection; nothing is connected before it is needed."""
+    host = _host(job.source)
     try:
-        yield Ends(
+        yield Home(
             job=job,
-            source=Zfs(here, timeout=PATIENCE),
-            receiver=Zfs(there, sudo=job.destination.use_sudo, timeout=PATIENCE),
-            link=link,
+            source=Zfs(host, sudo=job.source.use_sudo, timeout=PATIENCE),
             surface=surface,
             clock=lambda: datetime.now(UTC),
+            pause=time.sleep,
         )
     finally:
-        link.stop()
-        there.close()
+        host.close()
 
 
-def run_on(ends: Ends) -> RunResult:
+@contextmanager
+def real_ways(home: Home) -> Iterator[tuple[Ends, ...]]:
+    """The ways from a source to each of the job's destinations."""
+    delivery = home.job.delivery
+    with ExitStack() as stack:
+        ways = []
+        for destination in home.job.destinations:
+            there = _host(destination)
+            stack.callback(there.close)
+            link = ProcessLink(
+                # A connection of its own for the data of each, as every stream has.
+                _host(home.job.source),
+                there,
+                stall=float(delivery.stall_timeout) or None,
+                patience=PATIENCE,
+            )
+            stack.callback(link.stop)
+            receiver = Zfs(there, sudo=destination.use_sudo, timeout=PATIENCE)
+            ways.append(_way(home, destination, receiver, link))
+        yield tuple(ways)
+
+
+def _host(where: SourceHost | Destination) -> LocalHost | SshHost:
+    """A host, by how it was named: empty is this machine."""
+    if not where.ssh:
+        return LocalHost()
+    return SshHost(where.ssh, None if where.ssh_config is None else str(where.ssh_config))
+
+
+def _way(home: Home, destination: Destination, receiver: Zfs, link: ProcessLink) -> Ends:
+    return Ends(
+        job=home.job,
+        source=home.source,
+        surface=home.surface,
+        clock=home.clock,
+        pause=home.pause,
+        destination=destination,
+        receiver=receiver,
+        link=link,
+    )
+
+
+def run_on(home: Home, ways: Sequence[Ends]) -> RunResult:
     """Do what the job asks for on the given ends.
 
     Raises ``UsageError`` where the source's dataset does not exist, or a pattern excludes the root.
     """
-    return finished_run(ends, _Run(ends).results)
+    return finished_run(home, _Run(home, ways).results)
 
 
-def finished_run(ends: Ends, do: Callable[[], list[ActionResult]]) -> RunResult:
+def finished_run(home: Home, do: Callable[[], list[ActionResult]]) -> RunResult:
     """Do it, and put what came of it together as the run's result."""
-    started, began = ends.clock(), time.monotonic()
+    started, began = home.clock(), time.monotonic()
     results = do()
+    pushed = home.job.destinations if Action.PUSH in home.job.actions else ()
     return RunResult(
-        dataset=ends.job.dataset,
-        destination=ends.job.destination.label if Action.PUSH in ends.job.actions else "",
+        dataset=home.job.dataset,
+        destinations=tuple(destination.label for destination in pushed),
         started=started,
         seconds=round(time.monotonic() - began, 3),
-        dry_run=ends.job.dry_run,
+        dry_run=home.job.dry_run,
         actions=tuple(results),
     )
 
 
 class _Run:
-    """One run under way. The lock is held for the push and its mirror, not for the rest."""
+    """One run under way. The locks are held for the pushes and their mirrors, not for the rest."""
 
-    def __init__(self, ends: Ends) -> None:
-        self.ends = ends
-        self.wanted = ends.job.actions
+    def __init__(self, home: Home, ways: Sequence[Ends]) -> None:
+        self.home = home
+        self.wanted = home.job.actions
+        self.ways = ways if Action.PUSH in self.wanted else ()
 
     def results(self) -> list[ActionResult]:
-        if Action.PUSH not in self.wanted or self.ends.job.dry_run:
-            return self._all(None if Action.PUSH in self.wanted else _not_wanted())
+        """The results of all actions, in order."""
+        with ExitStack() as locks:
+            refused = {ends.destination: self._refused(locks, ends) for ends in self.ways}
+            return self._all({each: result for each, result in refused.items() if result is not None})
+
+    def _refused(self, locks: ExitStack, ends: Ends) -> ActionResult | None:
+        """Take a destination's lock, or answer why there is none."""
+        if self.home.job.dry_run:
+            return None
+        source = self.home.job.source.named(self.home.job.dataset)
         try:
-            with push_lock(self.ends.job.dataset, self.ends.job.destination) as lock:
-                return self._all(None if lock else _locked_out(self.ends, lock.holder))
+            lock = locks.enter_context(push_lock(source, ends.destination))
         except LockError as error:
             problem = Problem(str(error), "lock", "then run again", "lock")
-            return self._all(_failed("push", Outcome.FAILED, problem))
+            return _failed("push", Outcome.FAILED, problem, ends.destination)
+        return None if lock else _locked_out(ends, lock.holder)
 
-    def _all(self, instead: ActionResult | None) -> list[ActionResult]:
-        """All actions in order; ``instead`` is the push's result where it is not to be tried."""
+    def _all(self, instead: Mapping[Destination, ActionResult]) -> list[ActionResult]:
+        """All actions in order; ``instead`` are the results of the pushes that are not to be tried."""
         results: list[ActionResult] = []
         # Asked while the snapshot is taken: connecting is most of what a push waits for.
-        about = None if instead else Asked(lambda: ask_receiver(self.ends))
+        free = [ends for ends in self.ways if ends.destination not in instead]
+        about = {ends.destination: Asked(partial(ask_receiver, ends)) for ends in free}
         taken: Newest | None = None
         if Action.SNAPSHOT in self.wanted:
-            snap = attempt("snapshot", lambda: snapshot(self.ends))
+            snap = attempt("snapshot", lambda: snapshot(self.home))
             results.append(snap if isinstance(snap, ActionResult) else snap.result)
             taken = snap.newest if isinstance(snap, Taken) else None
-        pushed: Pushed | ActionResult | None = instead
-        if about is not None:
-            pushed = attempt("push", lambda: push(self.ends, taken, about))
-        if pushed is not None and Action.PUSH in self.wanted:
-            results.append(pushed.result if isinstance(pushed, Pushed) else pushed)
-        name = taken.name if taken else None
+        pushes: dict[Destination, Pushed | ActionResult] = {}
+        # The first in this thread: one destination needs no other, and a signal finds it at its work.
+        others = [Asked(partial(self._push, ends, taken, about)) for ends in free[1:]]
+        if free:
+            pushes[free[0].destination] = self._push(free[0], taken, about)
+        pushes |= {ends.destination: other() for ends, other in zip(free[1:], others, strict=True)}
+        for ends in self.ways:
+            done = pushes.get(ends.destination) or instead[ends.destination]
+            results.append(done.result if isinstance(done, Pushed) else done)
         expired: Expired | ActionResult | None = None
+        name = taken.name if taken else None
         if Action.EXPIRE in self.wanted:
-            expired = attempt("expire", lambda: expire(self.ends, name))
+            expired = attempt("expire", lambda: expire(self.home, name))
             results.append(expired.result if isinstance(expired, Expired) else expired)
-        gone = expired if isinstance(expired, Expired) else None
-        if isinstance(pushed, Pushed) and pushed.mirror_wanted(gone.mirror_due if gone else None):
-            confirmed = pushed.confirmed
-            imagined = Imagined(name, gone.gone if gone else {}) if self.ends.job.dry_run else None
-            results.append(attempt("mirror", lambda: mirror_receiver(self.ends, confirmed, imagined)))
+        for ends in free:
+            pushed = pushes[ends.destination]
+            if isinstance(pushed, Pushed):
+                results += self._mirror(ends, pushed, expired if isinstance(expired, Expired) else None, name)
         return results
 
+    def _push(
+        self, ends: Ends, taken: Newest | None, about: Mapping[Destination, Asked[Properties | None]]
+    ) -> Pushed | ActionResult:
+        done = push_with_retries(ends, taken, about[ends.destination])
+        result = done.result if isinstance(done, Pushed) else done
+        result = replace(tell_behind(ends, result), destination=ends.destination.label)
+        return replace(done, result=result) if isinstance(done, Pushed) else result
 
-def attempt(action: str, do: Callable[[], Answer]) -> Answer | ActionResult:
-    """Do an action; trouble with a host or with zfs becomes its result, and so does a mistake of ours.
-
-    Otherwise a mistake in one action would stop the others every night, and the pool fill up. What is not
-    this action's alone goes up: usage, a module that is not installed, and a broken assertion (after
-    which nothing that this program believes is worth a destroy).
-    """
-    try:
-        return do()
-    except HostError as error:
-        kind = error.kind.name.lower().replace("_", "-")
-        problem = Problem(error.what, error.where, error.remedy, kind)
-        return _failed(action, Outcome.PASSING if error.passing else Outcome.FAILED, problem)
-    except ZfsError as error:
-        passing = error.trouble in (Trouble.LINK_LOST, Trouble.BUSY, Trouble.STALLED)
-        kind = error.trouble.name.lower().replace("_", "-")
-        problem = Problem(error.text, error.where, error.remedy, kind)
-        return _failed(action, Outcome.PASSING if passing else Outcome.FAILED, problem)
-    except (GarbledError, DamagedRecordError) as error:
-        what, _, remedy = str(error).rpartition("; ")
-        kind = "garbled" if isinstance(error, GarbledError) else "damaged-record"
-        return _failed(action, Outcome.FAILED, Problem(what, action, remedy, kind))
-    except (UsageError, ModuleNotFoundError, AssertionError):
-        raise
-    except Exception as error:  # the last resort, in the words of cli/main.py
-        _log.debug("%s: internal error", action, exc_info=True)
-        what = f"internal error: {type(error).__name__}: {error}"
-        remedy = "please report it, run again with --debug"
-        return _failed(action, Outcome.FAILED, Problem(what, action, remedy, "internal"))
-
-
-def _failed(action: str, outcome: Outcome, problem: Problem) -> ActionResult:
-    return ActionResult(action, outcome, problem.what, problems=(problem,))
-
-
-def _not_wanted() -> ActionResult:
-    return ActionResult("push", Outcome.SKIPPED, "not asked for")
+    def _mirror(
+        self, ends: Ends, pushed: Pushed, gone: Expired | None, taken: str | None
+    ) -> list[ActionResult]:
+        if not pushed.mirror_wanted(gone.mirror_due if gone else None):
+            return []
+        imagined = Imagined(taken, gone.gone if gone else {}) if self.home.job.dry_run else None
+        done = attempt("mirror", lambda: mirror_receiver(ends, pushed.confirmed, imagined))
+        return [replace(done, destination=ends.destination.label)]
 
 
 def _locked_out(ends: Ends, holder: str | None) -> ActionResult:
     known = f" ({holder})" if holder else ""
     problem = Problem(
-        f"another run is pushing to {ends.job.destination.label}{known}",
+        f"another run is pushing to {ends.destination.label}{known}",
         ends.job.dataset,
         "nothing to do: that run goes on; see it with `ps` or `systemctl status cyber-zfs-backup`, and end "
         "it where it hangs",
         "locked",
     )
-    return _failed("push", Outcome.LOCKED, problem)
+    return _failed("push", Outcome.LOCKED, problem, ends.destination)
+
+
+def _failed(action: str, outcome: Outcome, problem: Problem, destination: Destination) -> ActionResult:
+    return ActionResult(action, outcome, problem.what, problems=(problem,), destination=destination.label)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..model.names import BadNameError, check_snapshot, own_name, own_time
 from ..zfs.errors import Trouble, ZfsError
-from .ends import Ends, SourceMissingError, read_source
+from .ends import Home, SourceMissingError, read_source
 from .push import Newest, newest_own
 from .result import ActionResult, Outcome, Problem
 
@@ -20,7 +20,7 @@ class Taken:
     newest: Newest | None = None
 
 
-def snapshot(ends: Ends) -> Taken:
+def snapshot(ends: Home) -> Taken:
     """Take one atomic snapshot of every dataset that takes part.
 
     Refuses where the clock is behind the newest own snapshot: its name would put it in the wrong
@@ -68,7 +68,7 @@ def snapshot(ends: Ends) -> Taken:
     return Taken(ActionResult("snapshot", Outcome.DONE, what, figures={"name": name}), taken)
 
 
-def _newest(ends: Ends) -> Newest | None:
+def _newest(ends: Home) -> Newest | None:
     try:
         return newest_own(ends)
     except ZfsError as error:
@@ -80,6 +80,6 @@ def _newest(ends: Ends) -> Newest | None:
         raise
 
 
-def _failed(ends: Ends, what: str, remedy: str, kind: str) -> Taken:
+def _failed(ends: Home, what: str, remedy: str, kind: str) -> Taken:
     problem = Problem(what, ends.job.dataset, remedy, kind)
     return Taken(ActionResult("snapshot", Outcome.FAILED, "no snapshot was taken", problems=(problem,)))

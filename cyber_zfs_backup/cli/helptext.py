@@ -25,6 +25,14 @@ examples:
   cyber-zfs-backup --dataset tank/data --ssh-destination backup@nas --zfs-receive-dataset pool/data \\
       --use-sudo --force-non-incremental
       the first push of another tree to a receiver that has nothing of it yet
+  cyber-zfs-backup --ssh-destination nas --zfs-receive-dataset pool/zippy \\
+      --ssh-destination offsite --zfs-receive-dataset offsite/zippy
+      two receivers, each with its own result
+  cyber-zfs-backup --ssh-destination '' --zfs-receive-dataset usb/zippy
+      to another pool of this machine, without ssh
+  cyber-zfs-backup --source-ssh-destination zippy --dataset zippy/zippy \\
+      --ssh-destination '' --zfs-receive-dataset vault/zippy
+      a pull: the tree is on the host zippy, the copy on this machine
   cyber-zfs-backup --exclude 'var/tmp' --exclude 'scratch*'
       leave out HOSTNAME/HOSTNAME/var/tmp and all that begins with HOSTNAME/HOSTNAME/scratch
 """
@@ -44,8 +52,9 @@ exit codes:
 
 JSON = """\
 json:
-  --json prints one document on stdout: {"schema": 1, "version", "dataset", "destination", "started",
-  "seconds", "dry_run", "exit_code", "error", "actions": [{"action", "outcome", "summary", "lines",
+  --json prints one document on stdout: {"schema": 1, "version", "dataset", "destination",
+  "destinations": [{"label", "exit_code"}], "started", "seconds", "dry_run", "exit_code", "error",
+  "actions": [{"action", "destination", "outcome", "summary", "lines",
   "problems": [{"what", "where", "remedy", "kind"}], "figures": {...}}]}. "started" is in UTC. "outcome" is
   one of done, nothing, partial, conflict, passing, locked, failed, skipped. "error" is null, or
   {"kind", "message"} where the run broke off. "figures" holds counts, bytes and seconds by name. Names may

@@ -16,7 +16,16 @@ from pathlib import Path
 from typing import NoReturn
 
 from .. import __version__
-from ..config.job import Action, Destination, Force, Job, RetentionPolicy, UsageError
+from ..config.job import (
+    Action,
+    Delivery,
+    Destination,
+    Force,
+    Job,
+    RetentionPolicy,
+    SourceHost,
+    UsageError,
+)
 from ..config.requests import Forget, Quarantine, destination_named
 from ..model.names import BadNameError, check_dataset
 from ..plan.cost import SendMode
@@ -108,8 +117,14 @@ def run_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="send everything where the receiver has nothing yet, as the first push must (default: refuse)",
     )
-    push = parser.add_argument_group("where and how to push")
-    _add_destination(push)
+    _add_destination(parser.add_argument_group("where to push"), many=True)
+    _add_source(parser.add_argument_group("where from, if not from this machine (a pull)"))
+    _add_delivery(parser.add_argument_group("how to push"))
+    _add_show(parser)
+    return parser
+
+
+def _add_delivery(push: argparse._ArgumentGroup) -> None:
     push.add_argument(
         "--send-mode",
         choices=[mode.value for mode in SendMode],
@@ -122,10 +137,29 @@ def run_parser() -> argparse.ArgumentParser:
         type=_count,
         default=2,
         metavar="N",
-        help="how many data connections at a time at most, from 1 to 16 (default: 2)",
+        help="how many data connections at a time at most, from 1 to 16, to each destination (default: 2)",
     )
-    _add_show(parser)
-    return parser
+    push.add_argument(
+        "--stall-timeout",
+        type=_count,
+        default=Delivery().stall_timeout,
+        metavar="SECONDS",
+        help="end a stream on both sides once no byte has moved for so long (default: 900; 0: never)",
+    )
+    push.add_argument(
+        "--retries",
+        type=_count,
+        default=Delivery().retries,
+        metavar="N",
+        help="how often to try again where the network or a stream broke, each time after asking both sides "
+        "anew and after a longer wait (default: 2; 0: never). What needs a person is never tried again",
+    )
+    push.add_argument(
+        "--bookmark-base",
+        action="store_true",
+        help="keep each base as a bookmark, so that its snapshot may expire while a destination is away for "
+        "long (default: hold the snapshot)",
+    )
 
 
 def _run(argv: Sequence[str], host: str) -> Request:
@@ -138,12 +172,18 @@ def _run(argv: Sequence[str], host: str) -> Request:
     job = Job(
         dataset=_dataset(options, host),
         actions=frozenset(Action(name) for name in options.action) if options.action else frozenset(Action),
-        destination=_destination(options, host),
+        destinations=_destinations(options, host),
+        source=_source(options),
         retention=RetentionPolicy(*options.retention_policy),
         force=Force(destroy_lots=options.force_destroy_lots, non_incremental=options.force_non_incremental),
         exclude=tuple(options.exclude),
-        send_mode=SendMode(options.send_mode),
-        lanes=options.lanes,
+        delivery=Delivery(
+            send_mode=SendMode(options.send_mode),
+            lanes=options.lanes,
+            stall_timeout=options.stall_timeout,
+            retries=options.retries,
+            bookmark_base=options.bookmark_base,
+        ),
         dry_run=options.dry_run,
     )
     return Request(job, _show(options))
@@ -161,10 +201,12 @@ def _forget(argv: Sequence[str], host: str) -> Request:
     _add_dataset(what)
     _add_receive_dataset(what)
     _add_dry_run(what)
+    _add_source(parser.add_argument_group("where the tree is, if not on this machine"), config=True)
     _add_show(parser)
     options = parser.parse_args(argv)
-    destination = destination_named(options.destination, _receive_dataset(options, host))
-    return Request(Forget(_dataset(options, host), destination, options.dry_run), _show(options))
+    destination = destination_named(options.destination, _receive_dataset(options.zfs_receive_dataset, host))
+    work = Forget(_dataset(options, host), destination, _source(options), options.dry_run)
+    return Request(work, _show(options))
 
 
 def _quarantine(argv: Sequence[str], host: str) -> Request:
@@ -180,11 +222,13 @@ def _quarantine(argv: Sequence[str], host: str) -> Request:
     _add_dataset(what)
     _add_dry_run(what)
     _add_destination(parser.add_argument_group("where the copy is"))
+    _add_source(parser.add_argument_group("where the tree is, if not on this machine"))
     _add_show(parser)
     options = parser.parse_args(argv)
     dataset = _dataset(options, host)
     snapshots = tuple(name if "@" in name else f"{dataset}@{name}" for name in options.snapshots)
-    work = Quarantine(dataset, snapshots, _destination(options, host), options.dry_run)
+    (destination,) = _destinations(options, host)
+    work = Quarantine(dataset, snapshots, destination, _source(options), options.dry_run)
     return Request(work, _show(options))
 
 
@@ -209,32 +253,54 @@ def _add_dry_run(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_receive_dataset(group: argparse._ArgumentGroup) -> None:
+def _add_receive_dataset(group: argparse._ArgumentGroup, *, many: bool = False) -> None:
     group.add_argument(
         "--zfs-receive-dataset",
+        action="append" if many else "store",
         metavar="POOL/DATASET",
         help="the dataset on the receiver that holds the copy of the tree (default: offsite/HOSTNAME)",
     )
 
 
-def _add_destination(group: argparse._ArgumentGroup) -> None:
+def _add_destination(group: argparse._ArgumentGroup, *, many: bool = False) -> None:
+    more = ". Repeat it, each with a --zfs-receive-dataset of its own, for more receivers" if many else ""
     group.add_argument(
         "--ssh-destination",
-        default="offsite",
+        action="append" if many else "store",
         metavar="[USER@]HOST",
-        help="the receiver, as ssh knows it (default: offsite)",
+        help=f"the receiver, as ssh knows it; '' is this machine, without ssh (default: offsite){more}",
     )
-    _add_receive_dataset(group)
-    group.add_argument(
-        "--ssh-config",
-        metavar="FILE",
-        help="the ssh configuration to use (default: ssh's own, ~/.ssh/config and /etc/ssh/ssh_config)",
-    )
+    _add_receive_dataset(group, many=many)
+    _add_ssh_config(group)
     group.add_argument(
         "--use-sudo",
         action="store_true",
         help="run zfs through sudo on the receiver (default: run zfs as the user that ssh logs in as)",
     )
+
+
+def _add_ssh_config(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--ssh-config",
+        metavar="FILE",
+        help="the ssh configuration to use (default: ssh's own, ~/.ssh/config and /etc/ssh/ssh_config)",
+    )
+
+
+def _add_source(group: argparse._ArgumentGroup, *, config: bool = False) -> None:
+    group.add_argument(
+        "--source-ssh-destination",
+        default="",
+        metavar="[USER@]HOST",
+        help="the host that has the tree, as ssh knows it (default: '', this machine)",
+    )
+    group.add_argument(
+        "--source-use-sudo",
+        action="store_true",
+        help="run zfs through sudo on that host (default: run zfs as the user that ssh logs in as)",
+    )
+    if config:
+        _add_ssh_config(group)
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
@@ -303,9 +369,9 @@ def _dataset(options: argparse.Namespace, host: str) -> str:
         ) from None
 
 
-def _receive_dataset(options: argparse.Namespace, host: str) -> str:
-    if options.zfs_receive_dataset is not None:
-        return str(options.zfs_receive_dataset)
+def _receive_dataset(given: str | None, host: str) -> str:
+    if given is not None:
+        return given
     default = f"offsite/{host}"
     try:
         return check_dataset(default)
@@ -316,20 +382,46 @@ def _receive_dataset(options: argparse.Namespace, host: str) -> str:
         ) from None
 
 
-def _destination(options: argparse.Namespace, host: str) -> Destination:
-    return Destination(
-        ssh=options.ssh_destination,
-        dataset=_receive_dataset(options, host),
-        ssh_config=None if options.ssh_config is None else _ssh_config(options.ssh_config),
-        use_sudo=options.use_sudo,
+def _destinations(options: argparse.Namespace, host: str) -> tuple[Destination, ...]:
+    """The receivers: each ssh destination with the dataset that was written for it, in the same order."""
+    hosts, datasets = _listed(options.ssh_destination), _listed(options.zfs_receive_dataset)
+    if hosts and datasets and len(hosts) != len(datasets):
+        raise UsageError(
+            f"--ssh-destination is given {_times(hosts)} and --zfs-receive-dataset {_times(datasets)}; "
+            "write one of each for every receiver, in the same order"
+        )
+    count = max(len(hosts), len(datasets), 1)
+    nowhere: list[str | None] = [None] * count
+    pairs = zip(hosts or ["offsite"] * count, datasets or nowhere, strict=True)
+    config = _ssh_config(options.ssh_config)
+    # On a source that is pulled from, this machine is one of several perhaps.
+    known_as = host if options.source_ssh_destination else ""
+    return tuple(
+        Destination(ssh, _receive_dataset(dataset, host), config, options.use_sudo, "" if ssh else known_as)
+        for ssh, dataset in pairs
     )
 
 
-def _ssh_config(name: str) -> Path:
+def _listed(given: str | list[str] | None) -> list[str]:
+    return [given] if isinstance(given, str) else given or []
+
+
+def _times(given: Sequence[str]) -> str:
+    return "once" if len(given) == 1 else f"{len(given)} times"
+
+
+def _source(options: argparse.Namespace) -> SourceHost:
+    config = _ssh_config(options.ssh_config)
+    return SourceHost(options.source_ssh_destination, config, options.source_use_sudo)
+
+
+def _ssh_config(name: str | None) -> Path | None:
     """The absolute path of a configuration file that is there and can be read.
 
     Absolute because ssh reads the word ``none`` as no file at all.
     """
+    if name is None:
+        return None
     try:
         mode = os.stat(name).st_mode
     except OSError as error:

@@ -6,14 +6,16 @@ The JSON document (``SCHEMA`` counts its meaning; members may be added without a
 ``schema``       the number of this shape, 1
 ``version``      the version of this program
 ``dataset``      the root of the tree
-``destination``  the receiver, ``HOST:DATASET``; empty where nothing was to be pushed
+``destination``  the receivers, ``HOST:DATASET``, separated by commas; empty where nothing was to be pushed
+``destinations`` the same, each with its ``label`` and the ``exit_code`` of its own actions
 ``started``      when the run began, UTC, ``2026-11-23T01:02:03Z``; null where it never began
 ``seconds``      how long it took
 ``dry_run``      true where nothing was changed
 ``exit_code``    the exit code of the process
 ``error``        null; or ``{"kind", "message"}`` where the run broke off: kind is ``interrupted``,
                  ``missing-module``, ``usage`` or ``internal``
-``actions``      in the order they were done, each with ``action``, ``outcome`` (the values of
+``actions``      in the order they were done, each with ``action``, ``destination`` (empty for what concerns
+                 the source alone), ``outcome``  (the values of
                  ``actions.result.Outcome``), ``summary``, ``lines`` (the plan with its reasons), ``problems``
                  (each ``what``, ``where``, ``remedy``, ``kind``) and ``figures`` (numbers and words by name)
 """
@@ -33,6 +35,7 @@ from typing import TextIO
 from .. import __version__
 from ..actions.result import ActionResult, Outcome, Problem, RunResult
 from ..config.job import Action, Job
+from ..config.requests import Forget, Quarantine
 from .escape import escape
 from .request import Request, Show
 
@@ -81,14 +84,15 @@ def show_error(request: Request, kind: str, message: str, exit_code: int) -> Non
     if not request.show.json:
         return
     work = request.work
-    local = isinstance(work, Job) and Action.PUSH not in work.actions
+    labels = _labels(work)
     emit(
         json_text(
             {
                 "schema": SCHEMA,
                 "version": __version__,
                 "dataset": work.dataset,
-                "destination": "" if local else work.destination.label,
+                "destination": ", ".join(labels),
+                "destinations": [{"label": label, "exit_code": exit_code} for label in labels],
                 "started": None,
                 "seconds": 0.0,
                 "dry_run": work.dry_run,
@@ -100,13 +104,22 @@ def show_error(request: Request, kind: str, message: str, exit_code: int) -> Non
     )
 
 
+def _labels(work: Job | Forget | Quarantine) -> list[str]:
+    if not isinstance(work, Job):
+        return [work.destination.label]
+    return [each.label for each in work.destinations] if Action.PUSH in work.actions else []
+
+
 def document(result: RunResult) -> dict[str, object]:
     """The JSON document of a result, as plain values."""
     return {
         "schema": SCHEMA,
         "version": __version__,
         "dataset": result.dataset,
-        "destination": result.destination,
+        "destination": ", ".join(result.destinations),
+        "destinations": [
+            {"label": label, "exit_code": result.exit_code_of(label)} for label in result.destinations
+        ],
         "started": f"{result.started.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z",
         "seconds": _number(round(result.seconds, 3)),
         "dry_run": result.dry_run,
@@ -124,13 +137,15 @@ def text(result: RunResult, how: Show, *, colour: bool) -> str:
     """
     lines = []
     if result.dry_run:
-        receiver = f" to {result.destination}" if result.destination else ""
+        receiver = f" to {', '.join(result.destinations)}" if result.destinations else ""
         lines.append(escape(f"dry run of {result.dataset}{receiver}: nothing has been changed"))
     for action in result.actions:
         word = _WORDS[action.outcome]
         if colour:
             word = f"\x1b[{_COLOURS[action.outcome]}m{word}\x1b[0m"
-        lines.append(f"{escape(action.action)}: {word}: {escape(action.summary)}")
+        name = f"{action.action} to {action.destination}" if len(result.destinations) > 1 else ""
+        name = name if action.destination else action.action
+        lines.append(f"{escape(name or action.action)}: {word}: {escape(action.summary)}")
         if result.dry_run:
             shown = (line for line in action.lines if how.verbosity or not line.startswith("keep "))
             lines += [f"  {escape(line)}" for line in shown]
@@ -183,6 +198,7 @@ def _abandon(stream: TextIO) -> None:
 def _action(action: ActionResult) -> dict[str, object]:
     return {
         "action": action.action,
+        "destination": action.destination,
         "outcome": action.outcome.value,
         "summary": action.summary,
         "lines": list(action.lines),

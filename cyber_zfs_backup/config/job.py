@@ -16,6 +16,23 @@ class UsageError(Exception):
     """What was asked for makes no sense; nothing has been run. The message says what to write instead."""
 
 
+def _overlap(one: str, other: str) -> bool:
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
+def _checked_ssh(option: str, ssh: str) -> None:
+    """Refuse what ssh would take for an option, or split; empty means that no ssh is used."""
+    if ssh.startswith("-") or re.search(r"[\s\x00-\x1f\x7f]", ssh):
+        raise UsageError(f"{option} {ssh!r} is no host; write HOST or USER@HOST, or '' for this machine")
+
+
+def _checked(option: str, dataset: str) -> None:
+    try:
+        check_dataset(dataset)
+    except BadNameError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
 class Action(Enum):
     """What a run may be asked to do. Always done in this order; the mirror belongs to the push."""
 
@@ -41,18 +58,42 @@ class RetentionPolicy:
                 )
 
 
+HERE = "this machine"
+"""How labels name the machine that runs this program. No ssh destination has a space in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHost:
+    """Where the source is: on this machine, or (``ssh`` is not empty) reached by ssh, for a pull."""
+
+    ssh: str = ""
+    ssh_config: Path | None = None
+    use_sudo: bool = False
+
+    def __post_init__(self) -> None:
+        _checked_ssh("--source-ssh-destination", self.ssh)
+
+    def named(self, dataset: str) -> str:
+        """How locks and messages name a tree there."""
+        return f"{self.ssh}:{dataset}" if self.ssh else dataset
+
+
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A receiver: the ssh destination, and the dataset that holds our copy there."""
+    """A receiver: the ssh destination (empty: this machine), and the dataset that holds our copy there.
+
+    ``known_as`` is what the source's records call this machine where it is the receiver of a pull: the
+    source may be pulled by others too.
+    """
 
     ssh: str
     dataset: str
     ssh_config: Path | None = None
     use_sudo: bool = False
+    known_as: str = ""
 
     def __post_init__(self) -> None:
-        if not self.ssh or self.ssh.startswith("-") or re.search(r"[\s\x00-\x1f\x7f]", self.ssh):
-            raise UsageError(f"--ssh-destination {self.ssh!r} is no host; write HOST or USER@HOST")
+        _checked_ssh("--ssh-destination", self.ssh)
         _checked("--zfs-receive-dataset", self.dataset)
         if "/" not in self.dataset:
             raise UsageError(
@@ -61,9 +102,14 @@ class Destination:
             )
 
     @property
+    def host(self) -> str:
+        """How records name the host."""
+        return self.ssh or self.known_as or HERE
+
+    @property
     def label(self) -> str:
-        """How messages name this destination."""
-        return f"{self.ssh}:{self.dataset}"
+        """How messages and records name this destination."""
+        return f"{self.host}:{self.dataset}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +121,56 @@ class Force:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a push goes about its work.
+
+    ``lanes`` data connections at a time to each destination at most. A stream of which no byte moves for
+    ``stall_timeout`` seconds is ended (0: never). ``retries`` is how often passing trouble is tried again.
+    ``bwlimit`` is in bytes per second, for all streams of the run together. With ``bookmark_base`` a
+    bookmark keeps each base, and its snapshot may expire.
+    """
+
+    send_mode: SendMode = SendMode.AUTO
+    lanes: int = 2
+    stall_timeout: int = 15 * 60
+    retries: int = 2
+    bwlimit: int | None = None
+    bookmark_base: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.lanes <= 16:
+            raise UsageError(f"--lanes {self.lanes}: write a number from 1 to 16")
+        if self.stall_timeout < 0:
+            raise UsageError(f"--stall-timeout {self.stall_timeout}: write seconds, or 0 for never")
+        if not 0 <= self.retries <= 100:
+            raise UsageError(f"--retries {self.retries}: write a number from 0 to 100")
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    """One run for one source tree and one destination."""
+    """One run for one source tree and its destinations."""
 
     dataset: str
     actions: frozenset[Action]
-    destination: Destination
+    destinations: tuple[Destination, ...]
+    source: SourceHost = SourceHost()
     retention: RetentionPolicy = RetentionPolicy()
     force: Force = Force()
     exclude: tuple[str, ...] = ()
-    send_mode: SendMode = SendMode.AUTO
-    lanes: int = 2
+    delivery: Delivery = Delivery()
     dry_run: bool = False
 
     def __post_init__(self) -> None:
         _checked("--dataset", self.dataset)
-        if not 1 <= self.lanes <= 16:
-            raise UsageError(f"--lanes {self.lanes}: write a number from 1 to 16")
         if not self.actions:
             raise UsageError("--action: name at least one of snapshot, push, expire")
-
-
-def _checked(option: str, dataset: str) -> None:
-    try:
-        check_dataset(dataset)
-    except BadNameError as error:
-        raise UsageError(f"{option}: {error}") from None
+        labels = [destination.label for destination in self.destinations]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise UsageError(f"the destination {label} is given twice")
+        for destination in self.destinations:
+            if not self.source.ssh and not destination.ssh and _overlap(self.dataset, destination.dataset):
+                raise UsageError(
+                    f"--zfs-receive-dataset {destination.dataset!r} and --dataset {self.dataset!r} lie in "
+                    "each other; name a dataset outside of the tree, best on another pool"
+                )

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..model.names import BadNameError, check_dataset, check_snapshot, own_time, relative
-from .job import Destination, UsageError
+from .job import HERE, Destination, SourceHost, UsageError
 
 _TAG = re.compile(r"[0-9a-f]{16}")
 
@@ -30,6 +30,7 @@ class Forget:
 
     dataset: str
     destination: Destination | Tag
+    source: SourceHost = field(default_factory=SourceHost)
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -47,6 +48,7 @@ class Quarantine:
     dataset: str
     snapshots: tuple[str, ...]
     destination: Destination
+    source: SourceHost = field(default_factory=SourceHost)
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -85,7 +87,9 @@ def destination_named(label: str, dataset: str) -> Destination | Tag:
         return Tag(label)
     head, slash, tail = label.partition("/")
     host, _, pool = head.rpartition(":")
-    if (slash and not host) or (not slash and label.count(":") == 1):
+    if HERE in (head, host):
+        return Destination(ssh="", dataset=f"{pool}/{tail}" if slash else dataset)
+    if not label or (slash and not host) or (not slash and label.count(":") == 1):
         raise UsageError(f"destination {label!r}: write HOST or HOST:POOL/DATASET")
     try:
         if not slash:

@@ -41,6 +41,10 @@ class Trouble(Enum):
     UNKNOWN = "unknown"
 
 
+PASSING = frozenset({Trouble.LINK_LOST, Trouble.CUT_OFF, Trouble.BUSY, Trouble.STALLED})
+"""Trouble that may be gone by itself when the same thing is tried again."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     pattern: re.Pattern[str]
@@ -146,6 +150,11 @@ _TABLE = (
         r"permission denied|must be (superuser|root)",
         Trouble.NOT_PERMITTED,
         "see zfs-allow(8), or --use-sudo",
+    ),
+    _row(
+        r"contains partially-complete state",
+        Trouble.BUSY,
+        "another receive into it runs, or has ended since it was looked at: run again",
     ),
     _row(
         r"dataset is busy|pool or dataset is busy|resource busy|snapshot has dependent clones|has dependent",

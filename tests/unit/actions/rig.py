@@ -6,14 +6,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from cyber_zfs_backup.actions.ends import Ends
+from cyber_zfs_backup.actions.ends import Ends, Home
 from cyber_zfs_backup.actions.result import ActionResult, RunResult
 from cyber_zfs_backup.actions.run import run_on
-from cyber_zfs_backup.config.job import Action, Destination, Force, Job, RetentionPolicy
+from cyber_zfs_backup.config.job import Action, Delivery, Destination, Force, Job, RetentionPolicy
 from cyber_zfs_backup.model.names import own_name, own_time, relative
 from cyber_zfs_backup.plan.cost import SendMode
 from cyber_zfs_backup.plan.ledger import Ledger, decode, destination_tag
@@ -31,6 +31,7 @@ ONLY_EXPIRE = frozenset({Action.EXPIRE})
 NO_NETWORK = frozenset({Action.SNAPSHOT, Action.EXPIRE})
 FORCED = Force(non_incremental=True)
 HARSH = RetentionPolicy(0, 0, 0)
+DELIVERY = tuple(field.name for field in fields(Delivery))
 
 Names = Mapping[str, tuple[str, ...]]
 """Relative path to snapshot names, oldest first."""
@@ -66,6 +67,9 @@ class Rig:
         self.source, self.receiver, self.link = make_hosts("tank", "vault", capacity=capacity)
         self.said = Said()
         self.always: dict[str, Any] = {}
+        self.pauses: list[float] = []
+        self.elsewhere: dict[str, FakeHost] = {}
+        self.links: dict[str, FakeLink] = {}
         self.written = 0
         self.size = 300
         self.source.zfs("create", ROOT)
@@ -115,23 +119,52 @@ class Rig:
     # Runs
 
     def job(self, **changes: Any) -> Job:
-        """The plain job, changed as ``always`` says and then as asked."""
-        job = Job(dataset=ROOT, actions=ALL, destination=Destination("offsite", THERE))
-        return replace(job, **{**self.always, **changes})
+        """The plain job, changed as ``always`` says and then as asked.
 
-    def ends(self, **changes: Any) -> Ends:
-        return Ends(
+        What belongs to the delivery may be named beside the rest, and one ``destination`` instead of several.
+        """
+        asked = {**self.always, **changes}
+        delivery = {name: asked.pop(name) for name in DELIVERY if name in asked}
+        if "destination" in asked:
+            asked["destinations"] = (asked.pop("destination"),)
+        job = Job(dataset=ROOT, actions=ALL, destinations=(Destination("offsite", THERE),))
+        return replace(job, delivery=Delivery(**{"retries": 0, **delivery}), **asked)
+
+    def home(self, **changes: Any) -> Home:
+        """The source's end. Nothing waits: the pauses are written down."""
+        return Home(
             job=self.job(**changes),
             source=Zfs(self.source),
-            receiver=Zfs(self.receiver, sudo=True),
-            link=self.link,
             surface=self.said,
             clock=lambda: self.now,
+            pause=self.pauses.append,
         )
+
+    def ways(self, home: Home) -> list[Ends]:
+        """The ways to the job's destinations; ``elsewhere`` names the hosts of other ssh destinations."""
+        return [
+            Ends(
+                job=home.job,
+                source=home.source,
+                surface=home.surface,
+                clock=home.clock,
+                pause=home.pause,
+                destination=destination,
+                receiver=Zfs(self.elsewhere.get(destination.ssh, self.receiver), sudo=True),
+                link=self.links.get(destination.ssh, self.link),
+            )
+            for destination in home.job.destinations
+        ]
+
+    def ends(self, **changes: Any) -> Ends:
+        """The one way of a job with one destination."""
+        (way,) = self.ways(self.home(**changes))
+        return way
 
     def run(self, **changes: Any) -> RunResult:
         """One run, at the present moment."""
-        return run_on(self.ends(**changes))
+        home = self.home(**changes)
+        return run_on(home, self.ways(home))
 
     def night(self, **changes: Any) -> RunResult:
         """A day passes, every dataset gets new data, and the job runs."""

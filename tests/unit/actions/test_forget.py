@@ -19,7 +19,7 @@ OFFSITE = Destination("offsite", THERE)
 
 
 def forget(rig: Rig, destination: Destination = OFFSITE, *, dry_run: bool = False) -> ActionResult:
-    return forget_on(Zfs(rig.source), Forget(ROOT, destination, dry_run), rig.said)
+    return forget_on(Zfs(rig.source), Forget(ROOT, destination, dry_run=dry_run), rig.said)
 
 
 def pushed() -> Rig:

@@ -7,7 +7,8 @@ import logging
 
 import pytest
 
-from cyber_zfs_backup.actions import run as runs
+from cyber_zfs_backup.actions import retry
+from cyber_zfs_backup.actions.attempt import attempt
 from cyber_zfs_backup.actions.result import ActionResult, Outcome
 from cyber_zfs_backup.config.job import Force, UsageError
 from tests.unit.actions.rig import HARSH, ROOT, Rig, actions, kinds, problems
@@ -21,7 +22,7 @@ def broken(error: Exception) -> ActionResult:
     def do() -> ActionResult:
         raise error
 
-    return runs.attempt("push", do)
+    return attempt("push", do)
 
 
 def test_a_property_with_bytes_that_are_no_utf_8_is_pushed_night_after_night() -> None:
@@ -44,7 +45,7 @@ def test_a_mistake_of_ours_in_the_push_does_not_keep_expire_from_its_work(
     def push(*_: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(runs, "push", push)
+    monkeypatch.setattr(retry, "push", push)
     with caplog.at_level(logging.DEBUG, "cyber_zfs_backup"):
         result = rig.night(retention=HARSH, force=Force(destroy_lots=True))
     assert result.exit_code == 1

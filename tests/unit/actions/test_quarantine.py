@@ -15,7 +15,7 @@ FORCE = Force(destroy_lots=True)
 
 
 def quarantine(rig: Rig, *snapshots: str, dry_run: bool = False) -> ActionResult:
-    request = Quarantine(ROOT, snapshots, Destination("offsite", THERE), dry_run)
+    request = Quarantine(ROOT, snapshots, Destination("offsite", THERE), dry_run=dry_run)
     return quarantine_on(rig.ends(actions=ONLY_PUSH, dry_run=dry_run), request)
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from cyber_zfs_backup.actions.run import real_ends
+from cyber_zfs_backup.actions.run import real_home, real_ways
 from cyber_zfs_backup.hosts.errors import HostError, HostErrorKind
 from cyber_zfs_backup.hosts.local import LocalHost
 from cyber_zfs_backup.hosts.protocol import Finished, Transfer
@@ -118,7 +118,7 @@ def test_a_real_run_has_limits_on_silence(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(LocalHost, "run", lambda self, argv, *, timeout=None: seen.append(timeout))
     monkeypatch.setattr(SshHost, "run", lambda self, argv, *, timeout=None: seen.append(timeout))
     job = Rig().job()
-    with real_ends(job, Said()) as ends:
+    with real_home(job, Said()) as home, real_ways(home) as (ends,):
         for side in (ends.source, ends.receiver):
             with contextlib.suppress(AttributeError):
                 side.exists("tank")

@@ -37,7 +37,7 @@ def run_result(*actions: ActionResult, dry_run: bool = False) -> RunResult:
     """A run's result; it began at 22:30 in New York, which is the next day in UTC."""
     return RunResult(
         dataset="zippy/zippy",
-        destination="offsite:offsite/zippy",
+        destinations=("offsite:offsite/zippy",),
         started=datetime(2026, 11, 23, 22, 30, 5, 250000, tzinfo=NEW_YORK),
         seconds=12.34567,
         dry_run=dry_run,

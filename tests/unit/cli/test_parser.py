@@ -11,12 +11,21 @@ import pytest
 
 from cyber_zfs_backup.cli.parser import parse
 from cyber_zfs_backup.cli.request import Request, Show
-from cyber_zfs_backup.config.job import Action, Destination, Force, Job, RetentionPolicy, UsageError
+from cyber_zfs_backup.config.job import (
+    Action,
+    Delivery,
+    Destination,
+    Force,
+    Job,
+    RetentionPolicy,
+    SourceHost,
+    UsageError,
+)
 from cyber_zfs_backup.config.requests import Forget, Quarantine, destination_named
 from cyber_zfs_backup.plan.cost import SendMode
 
 COPY = Destination(ssh="offsite", dataset="offsite/zippy")
-DEFAULT = Job(dataset="zippy/zippy", actions=frozenset(Action), destination=COPY)
+DEFAULT = Job(dataset="zippy/zippy", actions=frozenset(Action), destinations=(COPY,))
 
 
 def parsed(*words: str) -> Request:
@@ -28,12 +37,21 @@ def test_no_arguments_mean_the_defaults_of_the_reference() -> None:
         Job(
             dataset="zippy/zippy",
             actions=frozenset({Action.SNAPSHOT, Action.PUSH, Action.EXPIRE}),
-            destination=Destination(ssh="offsite", dataset="offsite/zippy", ssh_config=None, use_sudo=False),
+            destinations=(
+                Destination(ssh="offsite", dataset="offsite/zippy", ssh_config=None, use_sudo=False),
+            ),
+            source=SourceHost(ssh="", ssh_config=None, use_sudo=False),
             retention=RetentionPolicy(days=31, weeks=12, months=36),
             force=Force(destroy_lots=False, non_incremental=False),
             exclude=(),
-            send_mode=SendMode.AUTO,
-            lanes=2,
+            delivery=Delivery(
+                send_mode=SendMode.AUTO,
+                lanes=2,
+                stall_timeout=900,
+                retries=2,
+                bwlimit=None,
+                bookmark_base=False,
+            ),
             dry_run=False,
         ),
         Show(verbosity=0, quiet=False, json=False, progress=None, debug=False),
@@ -55,16 +73,50 @@ def test_no_arguments_mean_the_defaults_of_the_reference() -> None:
         ("--retention-policy 0 0 0", replace(DEFAULT, retention=RetentionPolicy(0, 0, 0))),
         ("--force-destroy-lots", replace(DEFAULT, force=Force(destroy_lots=True))),
         ("--force-non-incremental", replace(DEFAULT, force=Force(non_incremental=True))),
-        ("--ssh-destination backup@nas", replace(DEFAULT, destination=replace(COPY, ssh="backup@nas"))),
-        ("--zfs-receive-dataset pool/a/b", replace(DEFAULT, destination=replace(COPY, dataset="pool/a/b"))),
-        ("--use-sudo", replace(DEFAULT, destination=replace(COPY, use_sudo=True))),
+        ("--ssh-destination backup@nas", replace(DEFAULT, destinations=(replace(COPY, ssh="backup@nas"),))),
+        (
+            "--zfs-receive-dataset pool/a/b",
+            replace(DEFAULT, destinations=(replace(COPY, dataset="pool/a/b"),)),
+        ),
+        ("--use-sudo", replace(DEFAULT, destinations=(replace(COPY, use_sudo=True),))),
         ("--dry-run", replace(DEFAULT, dry_run=True)),
         ("--no-act", replace(DEFAULT, dry_run=True)),
         ("-n", replace(DEFAULT, dry_run=True)),
         ("--exclude var/tmp --exclude scratch*", replace(DEFAULT, exclude=("var/tmp", "scratch*"))),
-        ("--send-mode replicate", replace(DEFAULT, send_mode=SendMode.REPLICATE)),
-        ("--send-mode level", replace(DEFAULT, send_mode=SendMode.LEVEL)),
-        ("--lanes 16", replace(DEFAULT, lanes=16)),
+        ("--send-mode replicate", replace(DEFAULT, delivery=Delivery(send_mode=SendMode.REPLICATE))),
+        ("--send-mode level", replace(DEFAULT, delivery=Delivery(send_mode=SendMode.LEVEL))),
+        ("--stall-timeout 0", replace(DEFAULT, delivery=Delivery(stall_timeout=0))),
+        ("--retries 5", replace(DEFAULT, delivery=Delivery(retries=5))),
+        ("--bookmark-base", replace(DEFAULT, delivery=Delivery(bookmark_base=True))),
+        ("--source-ssh-destination nas", replace(DEFAULT, source=SourceHost("nas"))),
+        (
+            "--source-ssh-destination root@nas --source-use-sudo",
+            replace(DEFAULT, source=SourceHost("root@nas", use_sudo=True)),
+        ),
+        ("--ssh-destination=", replace(DEFAULT, destinations=(Destination("", "offsite/zippy"),))),
+        (
+            "--ssh-destination= --source-ssh-destination nas",
+            replace(
+                DEFAULT,
+                source=SourceHost("nas"),
+                destinations=(Destination("", "offsite/zippy", known_as="zippy"),),
+            ),
+        ),
+        (
+            "--ssh-destination a --zfs-receive-dataset x/1 --ssh-destination b --zfs-receive-dataset x/2",
+            replace(DEFAULT, destinations=(Destination("a", "x/1"), Destination("b", "x/2"))),
+        ),
+        (
+            "--ssh-destination a --ssh-destination b",
+            replace(
+                DEFAULT, destinations=(Destination("a", "offsite/zippy"), Destination("b", "offsite/zippy"))
+            ),
+        ),
+        (
+            "--zfs-receive-dataset x/1 --zfs-receive-dataset x/2",
+            replace(DEFAULT, destinations=(Destination("offsite", "x/1"), Destination("offsite", "x/2"))),
+        ),
+        ("--lanes 16", replace(DEFAULT, delivery=Delivery(lanes=16))),
     ],
 )
 def test_an_option_changes_its_part_of_the_job_and_nothing_else(line: str, job: Job) -> None:
@@ -120,7 +172,22 @@ def test_a_name_that_zfs_allows_is_taken(name: str) -> None:
         (["--dataset", "tank/" + "x" * 251], "is longer than 255 bytes"),
         (["--zfs-receive-dataset", "offsite"], "--zfs-receive-dataset 'offsite' is a whole pool"),
         (["--zfs-receive-dataset", "/zippy"], "--zfs-receive-dataset: name '/zippy' has an empty part"),
-        (["--ssh-destination", ""], "--ssh-destination '' is no host"),
+        (["--source-ssh-destination", "-o"], "--source-ssh-destination"),
+        (
+            ["--ssh-destination", "a", "--ssh-destination", "b", "--zfs-receive-dataset", "x/y"],
+            "--ssh-destination is given 2 times and --zfs-receive-dataset once; write one of each",
+        ),
+        (
+            ["--ssh-destination", "a", "--ssh-destination", "a"],
+            "the destination a:offsite/zippy is given twice",
+        ),
+        (
+            ["--ssh-destination", "", "--zfs-receive-dataset", "zippy/zippy/copy"],
+            "'zippy/zippy/copy' and --dataset 'zippy/zippy' lie in each other",
+        ),
+        (["--stall-timeout", "-1"], "--stall-timeout -1: write seconds, or 0 for never"),
+        (["--stall-timeout", "1m"], "'1m' is not a whole number"),
+        (["--retries", "101"], "--retries 101: write a number from 0 to 100"),
         (["--ssh-destination=-oProxyCommand=id"], "--ssh-destination '-oProxyCommand=id' is no host"),
         (["--ssh-destination", "a b"], "--ssh-destination 'a b' is no host"),
         (["--retention-policy", "-1", "12", "36"], "--retention-policy: days is -1"),
@@ -148,7 +215,7 @@ def test_a_name_that_zfs_allows_is_taken(name: str) -> None:
         (["-n", "forget", "offsite"], "the command 'forget' must be the first word: cyber-zfs-backup forget"),
         (["forget"], "the following arguments are required: DESTINATION"),
         (["forget", "offsite:tank"], "destination 'offsite:tank': write HOST or HOST:POOL/DATASET"),
-        (["forget", ""], "destination '': --ssh-destination '' is no host"),
+        (["forget", ""], "destination '': write HOST or HOST:POOL/DATASET"),
         (["forget", "nas:0/a"], "destination 'nas:0/a': --zfs-receive-dataset: dataset name '0/a'"),
         (["forget", "tank/a"], "destination 'tank/a': write HOST or HOST:POOL/DATASET"),
         (["forget", ":tank/a"], "destination ':tank/a': write HOST or HOST:POOL/DATASET"),
@@ -187,7 +254,8 @@ def test_a_host_name_that_no_dataset_can_have_names_the_receivers_option() -> No
 
 def test_a_host_name_that_only_a_pool_cannot_have_is_good_for_the_receiver() -> None:
     work = parse(["--dataset", "tank/a"], hostname="9box.example.com").work
-    assert work.destination == Destination("offsite", "offsite/9box")
+    assert isinstance(work, Job)
+    assert work.destinations == (Destination("offsite", "offsite/9box"),)
 
 
 def test_an_ssh_config_is_taken_by_its_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +264,7 @@ def test_an_ssh_config_is_taken_by_its_absolute_path(tmp_path: Path, monkeypatch
     (tmp_path / "none").write_text("Host offsite\n")
     work = parsed("--ssh-config", "none").work
     assert isinstance(work, Job)
-    assert work.destination.ssh_config == tmp_path / "none"
+    assert work.destinations[0].ssh_config == tmp_path / "none"
 
 
 def test_an_ssh_config_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:

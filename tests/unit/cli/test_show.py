@@ -22,12 +22,18 @@ from .results import PROBLEM, Terminal, action, run_result
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "number"}
+DESTINATION = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["label", "exit_code"],
+    "properties": {"label": TEXT, "exit_code": {"enum": [0, 1, 2, 3, 4, 65, 75, 130, 143]}},
+}
 SCHEMA = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "type": "object",
     "additionalProperties": False,
     "required": [
-        *("schema", "version", "dataset", "destination", "started", "seconds", "dry_run"),
+        *("schema", "version", "dataset", "destination", "destinations", "started", "seconds", "dry_run"),
         *("exit_code", "error", "actions"),
     ],
     "properties": {
@@ -35,6 +41,7 @@ SCHEMA = {
         "version": TEXT,
         "dataset": TEXT,
         "destination": TEXT,
+        "destinations": {"type": "array", "items": DESTINATION},
         "started": {
             "anyOf": [{"type": "null"}, TEXT | {"pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"}],
         },
@@ -60,9 +67,12 @@ SCHEMA = {
             "items": {
                 "type": "object",
                 "additionalProperties": False,
-                "required": ["action", "outcome", "summary", "lines", "problems", "figures"],
+                "required": [
+                    *("action", "destination", "outcome", "summary", "lines", "problems", "figures"),
+                ],
                 "properties": {
                     "action": TEXT,
+                    "destination": TEXT,
                     "outcome": {"enum": [outcome.value for outcome in Outcome]},
                     "summary": TEXT,
                     "lines": {"type": "array", "items": TEXT},
@@ -122,7 +132,7 @@ def test_a_dry_run_says_so_first_and_shows_the_plan() -> None:
 
 
 def test_a_dry_run_without_a_push_names_no_receiver() -> None:
-    result = replace(RESULT, dry_run=True, destination="")
+    result = replace(RESULT, dry_run=True, destinations=())
     assert show.text(result, Show(), colour=False).startswith(
         "dry run of zippy/zippy: nothing has been changed\n"
     )
@@ -140,7 +150,7 @@ def test_every_outcome_has_a_word_and_a_colour() -> None:
 def test_nothing_in_a_result_can_steer_the_terminal() -> None:
     evil = "a\x1b[2Jb\r\nc\u202ed\x9be\x7f"
     result = run_result(replace(action("push", Outcome.DONE), summary=evil, lines=(evil,)))
-    written = show.text(replace(result, dry_run=True, destination=""), Show(), colour=False)
+    written = show.text(replace(result, dry_run=True, destinations=()), Show(), colour=False)
     assert written.partition("\n")[2] == (
         "push: done: a\\x1b[2Jb\\r\\nc\\u202ed\\x9be\\x7f\n  a\\x1b[2Jb\\r\\nc\\u202ed\\x9be\\x7f\n"
     )
@@ -169,6 +179,7 @@ def test_the_json_document_has_the_promised_shape() -> None:
         "version": __version__,
         "dataset": "zippy/zippy",
         "destination": "offsite:offsite/zippy",
+        "destinations": [{"label": "offsite:offsite/zippy", "exit_code": 0}],
         "started": "2026-11-24T03:30:05Z",
         "seconds": 12.346,
         "dry_run": False,
@@ -177,6 +188,7 @@ def test_the_json_document_has_the_promised_shape() -> None:
         "actions": [
             {
                 "action": name,
+                "destination": "",
                 "outcome": outcome,
                 "summary": f"{name} of 20 datasets",
                 "lines": [f"{name} zippy/zippy: because it is due"],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from typing import Any
 
 from hypothesis import event
 from hypothesis import strategies as st
@@ -195,20 +196,22 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         to=destinations, mode=modes, policy=policies, exclude=excludes, does=actions, lanes=st.integers(1, 2),
-        trouble=troubles,
+        trouble=troubles, both=st.booleans(), retries=st.integers(0, 1),
     )  # fmt: skip
     def disturbed(
         self, to: int, mode: SendMode, policy: RetentionPolicy, exclude: int | None,
-        does: frozenset[Action], lanes: int, trouble: Trouble,
+        does: frozenset[Action], lanes: int, trouble: Trouble, both: bool, retries: int,
     ) -> None:  # fmt: skip
         """A run that something happens to; whatever it says, it must keep the laws."""
         self.begin(to, policy, exclude)
         tell("a disturbed run")
         trouble.strike(self.rig)
+        if both:
+            self.left_out["destinations"] = self.rig.destinations
         try:
             self.rig.run(
                 actions=does, send_mode=mode, retention=policy, force=Undisturbed.force, lanes=lanes,
-                **self.left_out,
+                retries=retries, **self.left_out,
             )  # fmt: skip
         except Killed:
             tell(f"killed, {trouble.kind}")
@@ -221,17 +224,15 @@ class Machine(RuleBasedStateMachine):
 
     disturbed_again = rule(
         to=destinations, mode=modes, policy=policies, exclude=excludes, does=actions, lanes=st.integers(1, 2),
-        trouble=troubles,
+        trouble=troubles, both=st.booleans(), retries=st.integers(0, 1),
     )(lambda self, **drawn: self.disturbed(**drawn))  # fmt: skip
 
-    @precondition(lambda self: any(link.late for link in self.rig.links))
+    @precondition(lambda self: any(link.late for link in self.rig.streams))
     @rule()
     def late_bytes(self) -> None:
         """What was on its way when our process died arrives."""
-        for link in self.rig.links:
-            link.arrive()
         tell("late bytes")
-        self.end()
+        self.arrive()
 
     @rule(
         to=destinations, mode=modes, policy=policies, exclude=excludes,
@@ -256,15 +257,18 @@ class Machine(RuleBasedStateMachine):
         """Turn to a destination. Whatever was still on its way there has arrived by now."""
         rig = self.rig
         rig.turn(to)
-        if rig.link.late:
-            rig.link.arrive()
-            self.end()
+        self.arrive()
         rig.forget_calls()
         rig.wait()
         path = None if exclude is None else self.pick(exclude)
         self.laws.policy = policy
         self.laws.excluded = frozenset() if path is None else frozenset([path])
-        self.left_out = {"exclude": tuple(self.laws.excluded)}
+        self.left_out: dict[str, Any] = {"exclude": tuple(self.laws.excluded)}
+
+    def arrive(self) -> None:
+        for link in self.rig.streams:
+            link.arrive()
+        self.end()
 
     def end(self) -> None:
         self.laws.nothing_vanished_unexplained()

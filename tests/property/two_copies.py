@@ -80,7 +80,11 @@ class TwoCopies(Rig):
         self.source = source = WatchedHost(worlds[0])
         self.receivers = [WatchedHost(worlds[1], "offsite"), WatchedHost(worlds[2], "attic")]
         self.hosts = [source, *self.receivers]
-        self.links = [FakeLink(self.source, receiver) for receiver in self.receivers]
+        self.streams = [FakeLink(self.source, receiver) for receiver in self.receivers]
+        self.destinations = tuple(Destination(receiver.label, THERE) for receiver in self.receivers)
+        self.elsewhere = {receiver.label: receiver for receiver in self.receivers}
+        self.links = {link.receiver.label: link for link in self.streams}
+        self.pauses = []
         self.said = Said()
         self.written = 0
         self.size = 300
@@ -94,8 +98,8 @@ class TwoCopies(Rig):
     def turn(self, number: int) -> None:
         """From now on everything is about this destination."""
         self.number = number
-        self.receiver, self.link = self.receivers[number], self.links[number]
-        self.always: dict[str, Any] = {"destination": Destination(self.receiver.label, THERE)}
+        self.receiver, self.link = self.receivers[number], self.streams[number]
+        self.always: dict[str, Any] = {"destinations": (self.destinations[number],)}
 
     @contextmanager
     def turned(self, number: int) -> Iterator[None]:
@@ -117,7 +121,7 @@ class TwoCopies(Rig):
 
     def calm(self) -> None:
         """No more faults, and connections of a new process."""
-        for link in self.links:
+        for link in self.streams:
             link.stopped = False
             link.breaks.clear()
             link.cuts.clear()
@@ -133,7 +137,7 @@ class TwoCopies(Rig):
         self.said = Said()
         for host in self.hosts:
             host.calls.clear()
-        for link in self.links:
+        for link in self.streams:
             link.transfers.clear()
 
 

@@ -101,7 +101,7 @@ class Laws:
             if host is self.rig.source:
                 self._may_expire(where)
             else:
-                self._may_be_mirrored(key[1], where)
+                self._may_be_mirrored(host, key[1], where)
             self.explained.add(key)
 
     def _unwanted(self, where: Where, siblings: list[Where]) -> bool:
@@ -121,14 +121,14 @@ class Laws:
             assert ledger is None or where.name not in ledger.names_for(path), f"{where}: named in a record"
         self.no_base_is_lost()
 
-    def _may_be_mirrored(self, guid: int, where: Where) -> None:
+    def _may_be_mirrored(self, host: FakeHost, guid: int, where: Where) -> None:
         """The source has it no more, both have something newer, and the rule (see above) gives it up."""
         path = relative(THERE, where.dataset)
         assert not below_any(path, self.excluded), f"{where}: excluded, and mirrored"
         ours = self.rig.source.world.dataset(join(ROOT, path))
         assert ours is not None, f"{where}: mirrored, but an orphan"
         assert ours.by_guid(guid) is None, f"{where}: mirrored, and the source still has it"
-        copy = self.rig.receiver.world.datasets[where.dataset]
+        copy = host.world.datasets[where.dataset]
         newer = [s.guid for s in copy.snapshots if s.createtxg > where.createtxg]
         assert any(ours.by_guid(each) for each in newer), f"{where}: mirrored without a newer base"
         self.mirrored.add(guid)

@@ -210,3 +210,15 @@ def test_the_base_of_a_copy_whose_new_parent_is_refused_is_kept(monkeypatch: pyt
     result = rig.night()
     assert result.exit_code == 0, problems(result)
     assert rig.here == rig.there
+
+
+@pytest.mark.parametrize("mode", [LEVEL, REPLICATE], ids=lambda mode: mode.value)
+def test_a_clone_below_which_its_own_origin_was_moved_is_sent_in_full(mode: SendMode) -> None:
+    """Each would wait for the other: the one for its origin, the other for its parent."""
+    rig = Rig("a")
+    rig.always = {"send_mode": mode}
+    rig.snap()
+    rig.source.zfs("clone", f"{ROOT}/a@{rig.names('a')[0]}", f"{ROOT}/c")
+    rename(rig, "a", "c/a")
+    rig.first()
+    assert rig.here == rig.there

@@ -65,9 +65,9 @@ def level_steps(
 
     First what mends (tokens), then what begins (full streams, clones, what follows a bookmark), parents
     before children, then the rest. ``carrying`` are the paths whose properties travel. A clone waits where
-    its origin has yet to arrive; a child whose parent failed gets no step and is not waited for. Where nothing
-    is left but clones that wait for each other (one below which its own origin was moved), the first of them
-    is sent in full.
+    its origin has yet to arrive; a child whose parent failed gets no step and is not waited for. Where
+    nothing is left but clones that wait for each other (one below which its own origin was moved), the first
+    of them is sent in full.
     """
     level = _Level(source, receiver, {gap.path: gap for gap in gaps}, carrying)
     for gap in gaps:

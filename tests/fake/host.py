@@ -383,7 +383,9 @@ class FakeLink:
             try:
                 self.receiver.reach(command)
             except HostError as error:
-                return Finished(argv, 255, "".join(out), f"ssh: connect to host {error.where}: {error.what}\n")
+                return Finished(
+                    argv, 255, "".join(out), f"ssh: connect to host {error.where}: {error.what}\n"
+                )
             streams = Streams(sender, out=out, err=err)
             status, _ = self.receiver.attempt(command, streams)
             if status != 0:

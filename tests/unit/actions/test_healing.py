@@ -222,3 +222,18 @@ def test_a_clone_below_which_its_own_origin_was_moved_is_sent_in_full(mode: Send
     rename(rig, "a", "c/a")
     rig.first()
     assert rig.here == rig.there
+
+
+def test_no_package_is_sent_for_a_tree_that_could_not_be_renamed() -> None:
+    """It fails half way, or renames by itself what must not be renamed."""
+    rig = Rig("a", "b")
+    rig.always = {"send_mode": REPLICATE}
+    rig.first()
+    rename(rig, "a", "z")
+    rig.receiver.faults.denied = frozenset({"rename"})
+    rig.link.transfers.clear()
+    result = rig.night()
+    assert result.exit_code == 3
+    assert not any("-R" in send for moved in rig.link.transfers for send in moved.sends)
+    assert set(rig.there) == {"", "a", "b"}
+    assert rig.there["b"] == rig.here["b"]

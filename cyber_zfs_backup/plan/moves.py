@@ -62,8 +62,9 @@ def plan_moves(
     mover = _Mover(source, receiver, _homes(source, receiver, wanted, arriving), refused)
     for path, dataset in source.datasets.items():
         if path and not any(is_within(above, path) for above in _these(refused, path)):
-            there = path in wanted and path in receiver.datasets
-            mover.place(dataset, anew=there and created_anew(source, receiver, dataset))
+            # What is in its way may have come there with its parent.
+            there = path in wanted and path in mover.receiver.datasets
+            mover.place(dataset, anew=there and created_anew(source, mover.receiver, dataset))
     return mover.result()
 
 
@@ -148,6 +149,11 @@ class _Mover:
         self._at = {path: path for path in receiver.datasets}
         self._moves: list[Move] = []
         self._waiting: set[str] = set()
+
+    @property
+    def receiver(self) -> Tree:
+        """The receiver as it is by now."""
+        return self._tree
 
     def place(self, dataset: Dataset, *, anew: bool) -> None:
         """Bring the copy of one dataset to its path; those above it have been placed before.

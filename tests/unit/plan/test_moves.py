@@ -308,6 +308,22 @@ def test_a_partial_receive_of_another_dataset_hides_no_copy_that_stands_elsewher
     assert steps(found) == ["full b 01 +p new", "level . 01..02", "level a 01..02", "level b 01..02 +p"]
 
 
+def test_what_was_created_anew_below_a_renamed_parent_finds_its_place_in_the_same_run() -> None:
+    source = """
+        01 02
+    .   r  r
+    z   a  a
+    z/n .  m"""
+    there = """
+        01
+    .   r
+    a   a
+    a/n n"""
+    found = both(source, there)
+    assert moves(found) == ["a -> z", "z/n -> z/n.old"]
+    assert (conflicts(found), steps(found)[0]) == ({}, "full z/n 02 +p new")
+
+
 def test_after_a_promote_the_newer_claim_counts() -> None:
     """The clone has the origin's older snapshots then; the origin has kept the newer ones."""
     source = """

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from ..config.job import UsageError
 from ..hosts.errors import HostError
-from ..zfs.errors import PASSING, ZfsError
+from ..zfs.errors import Nature, ZfsError
 from ..zfs.parse import GarbledError
 from .ends import DamagedRecordError
 from .result import ActionResult, Outcome, Problem
@@ -33,7 +33,7 @@ def attempt(action: str, do: Callable[[], Answer]) -> Answer | ActionResult:
         problem = Problem(error.what, error.where, error.remedy, kind)
         return _failed(action, Outcome.PASSING if error.passing else Outcome.FAILED, problem)
     except ZfsError as error:
-        passing = error.trouble in PASSING
+        passing = error.trouble.nature is Nature.PASSING
         kind = error.trouble.name.lower().replace("_", "-")
         problem = Problem(error.text, error.where, error.remedy, kind)
         return _failed(action, Outcome.PASSING if passing else Outcome.FAILED, problem)

@@ -8,10 +8,21 @@ from dataclasses import dataclass
 
 from ..hosts.protocol import Finished
 from ..model.names import join
-from ..plan.ledger import Ledger, Release, Standing, announced, encode, set_apart, settled, withdrawn
+from ..plan.ledger import (
+    Ledger,
+    Release,
+    Standing,
+    announced,
+    bookmark_prefix,
+    encode,
+    set_apart,
+    settled,
+    withdrawn,
+)
 from ..plan.push import PushPlan
 from ..plan.steps import StepKind
 from ..zfs.errors import ZfsError
+from . import bookmarks
 from .ask import Answers
 from .ends import Ends, PushFacts
 
@@ -76,6 +87,27 @@ def settle(
     for release in settlement.releases:
         _release(ends, facts, release)
     _write(ends, facts, settlement.named, settlement.final)
+    whole = [
+        path
+        for path, each in standings.items()
+        if each.confirmed and not each.marked and settlement.final.of(path).base == each.confirmed
+    ]
+    _keep_bases(ends, facts, Books(settlement.final, books.before), whole)
+
+
+def _keep_bases(ends: Ends, facts: PushFacts, books: Books, paths: list[str]) -> None:
+    """Let bookmarks keep the bases where that was asked for, and holds where it no longer is."""
+    ledger = books.now
+    if ends.job.delivery.bookmark_base:
+        after = bookmarks.keep_by_bookmarks(ends, facts, ledger, paths)
+        _write(ends, facts, ledger, after)
+        if after != ledger:
+            bookmarks.let_go(ends, facts, after, paths)
+    elif ledger.marked or books.before.marked:
+        after = bookmarks.keep_by_holds(ends, facts, ledger, paths)
+        _write(ends, facts, ledger, after)
+        if not after.marked:
+            bookmarks.drop(ends, facts)
 
 
 def withdraw(ends: Ends, facts: PushFacts, books: Books) -> None:
@@ -100,7 +132,7 @@ def _apart(ends: Ends, facts: PushFacts, before: Ledger) -> list[str]:
     return [path for path in paths if join(facts.root, path) in found]
 
 
-def standings(answers: Answers, plan: PushPlan, target: str) -> dict[str, Standing]:
+def standings(answers: Answers, plan: PushPlan, target: str, tag: str) -> dict[str, Standing]:
     """What the answers of both sides show of each dataset that takes part.
 
     Where a plan's renames were not done, or a copy waits for its new parent, what the receiver has of a
@@ -112,10 +144,19 @@ def standings(answers: Answers, plan: PushPlan, target: str) -> dict[str, Standi
         there = answers.receiver.datasets.get(path) if answers.receiver else None
         theirs = {snapshot.guid for snapshot in there.snapshots} if there else set()
         # Whoever took it: a foreign snapshot that the copy ends with is its base too, and may be pruned here.
-        common = [s.name for s in answers.source.datasets[path].snapshots if s.guid in theirs]
+        mine = answers.source.datasets[path]
+        common = [s for s in mine.snapshots if s.guid in theirs]
+        newest = next((s for s in common if s.name == target), common[-1] if common else None)
+        confirmed, marked = newest.name if newest else None, False
+        prefix = bookmark_prefix(tag)
+        for mark in mine.bookmarks:
+            later = newest is None or mark.createtxg > newest.createtxg
+            if mark.guid in theirs and mark.name.startswith(prefix) and later:
+                confirmed, marked = mark.name.removeprefix(prefix), True
         token = answers.tokens.get(path)
         found[path] = Standing(
-            confirmed=target if target in common else (common[-1] if common else None),
+            confirmed=confirmed,
+            marked=marked,
             arriving=token.name if token is not None and token.usable else None,
             conflicted=elsewhere or path in plan.conflicted,
         )

@@ -42,6 +42,15 @@ class Ends(Home):
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbour:
+    """The ledger of a job (by its ``tag``) that begins at the path ``begins`` of another's tree."""
+
+    begins: str
+    tag: str
+    ledger: Ledger
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFacts:
     """What one question (``zfs get all``) told of the source's tree.
 
@@ -55,7 +64,7 @@ class SourceFacts:
     paths: tuple[str, ...]
     excluded: frozenset[str]
     ledgers: Mapping[str, Ledger]
-    neighbours: tuple[tuple[str, Ledger], ...]
+    neighbours: tuple[Neighbour, ...]
     mirror_due: frozenset[str]
 
     @property
@@ -173,7 +182,7 @@ def _ledgers(root: str, about: Properties) -> dict[str, Ledger]:
     return {tag: Ledger(record, lagging.get(tag, {})) for tag, record in roots.items()}
 
 
-def _neighbours(root: str, about: Properties) -> Iterator[tuple[str, Ledger]]:
+def _neighbours(root: str, about: Properties) -> Iterator[Neighbour]:
     """The ledgers of nested jobs, as far as they speak of this tree: what they name is not ours to expire."""
     for name, each in about.items():
         path = relative(root, name)
@@ -189,7 +198,7 @@ def _neighbours(root: str, about: Properties) -> Iterator[tuple[str, Ledger]]:
                     for below, found in about.items()
                     if below.startswith(f"{name}/") and full in found and found[full].source == "local"
                 }
-                yield path, Ledger(_record(name, tag, prop.value, root), lagging)
+                yield Neighbour(path, tag, Ledger(_record(name, tag, prop.value, root), lagging))
 
 
 def _begins_here(tag: str, value: str, guid: str) -> bool:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from ..model.names import is_within
 from ..model.trees import Tree
 from ..plan import destroy
-from ..plan.ledger import in_flight
+from ..plan.ledger import kept_names
 from ..zfs import parse
 from ..zfs.properties import MIRROR_PREFIX
 from .destroying import carry_out, finish, rule_of
-from .ends import Home, SourceFacts, read_source
+from .ends import Home, Neighbour, SourceFacts, read_source
 from .result import ActionResult
 
 
@@ -55,7 +55,11 @@ def expire(ends: Home, imagined: str | None = None) -> Expired:
 
 def source_tree(ends: Home, facts: SourceFacts) -> Tree:
     """Every snapshot of the source, excluded datasets too: a recursive destroy would reach them."""
-    return parse.tree(facts.root, facts.about, ends.source.all_snapshots(facts.root), complete=True)
+    ledgers = [*(each.ledger for each in facts.neighbours), *facts.ledgers.values()]
+    if not any(ledger.marked for ledger in ledgers):
+        return parse.tree(facts.root, facts.about, ends.source.all_snapshots(facts.root), complete=True)
+    found = ends.source.snapshots_and_bookmarks(facts.root)
+    return parse.tree(facts.root, facts.about, found.snapshots, complete=True, bookmarks=found.bookmarks)
 
 
 def terms_of(ends: Home, facts: SourceFacts) -> destroy.Terms:
@@ -72,13 +76,14 @@ def protected(facts: SourceFacts, tree: Tree) -> Mapping[str, Mapping[str, str]]
     """What no rule may destroy, by path and snapshot name, with the reason: all that a destination has
     as base, and all that may have arrived there."""
     found: dict[str, dict[str, str]] = {}
-    for begins, ledger in (*(("", ledger) for ledger in facts.ledgers.values()), *facts.neighbours):
+    ours = (Neighbour("", tag, ledger) for tag, ledger in facts.ledgers.items())
+    for each in (*ours, *facts.neighbours):
         for path, dataset in tree.datasets.items():
-            if not is_within(begins, path):
+            if not is_within(each.begins, path):
                 continue
             into = found.setdefault(path, {})
-            record = ledger.of(path)
-            for name in (*ledger.names_for(path), *in_flight(ledger, dataset)):
+            record = each.ledger.of(path)
+            for name in kept_names(each.ledger, dataset, each.tag):
                 why = "base of" if name == record.base else "may have arrived at"
                 into[name] = f"{why} {record.to}"
     return found

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from ..config.job import Action, Job, UsageError
 from ..config.requests import Forget, Tag
 from ..model.names import join
-from ..plan.ledger import destination_tag
+from ..plan.ledger import bookmark_prefix, destination_tag
 from ..zfs.client import Zfs
 from ..zfs.parse import Properties
 from ..zfs.properties import BASE_PREFIX, MIRROR_PREFIX, local_values
@@ -50,7 +50,8 @@ def forget_on(source: Zfs, request: Forget, surface: Surface) -> ActionResult:
     records = _with_property(about, BASE_PREFIX, tag)
     dues = _with_property(about, MIRROR_PREFIX, tag)
     held = _held(source, request.dataset, hold_tag(tag))
-    if not (records or dues or held):
+    marks = _bookmarks(source, request.dataset, tag)
+    if not (records or dues or held or marks):
         known = _known(about, request.dataset)
         return ActionResult(
             "forget",
@@ -61,10 +62,12 @@ def forget_on(source: Zfs, request: Forget, surface: Surface) -> ActionResult:
         *(f"property {BASE_PREFIX}{tag} of {name}: {value}" for name, value in records.items()),
         *(f"property {MIRROR_PREFIX}{tag} of {name}: {value}" for name, value in dues.items()),
         *(f"hold {hold_tag(tag)} on {name}" for name in held),
+        *(f"bookmark {dataset}#{name}" for dataset, name in marks),
     )
     for line in lines:
         surface.note(f"forget: {line}")
-    count = f"{len(held)} holds and {len(records) + len(dues)} properties of {destination.label}"
+    with_marks = f", {len(marks)} bookmarks" if marks else ""
+    count = f"{len(held)} holds{with_marks} and {len(records) + len(dues)} properties of {destination.label}"
     if request.dry_run:
         return ActionResult("forget", Outcome.DONE, f"would remove {count}", lines=lines)
     # The holds first: a property without a hold is found again, a hold without a property is not.
@@ -72,6 +75,8 @@ def forget_on(source: Zfs, request: Forget, surface: Surface) -> ActionResult:
     for prefix, named in ((BASE_PREFIX, records), (MIRROR_PREFIX, dues)):
         if named:
             source.inherit(f"{prefix}{tag}", list(named))
+    for dataset, name in marks:
+        source.destroy_bookmark(dataset, name)
     return ActionResult(
         "forget", Outcome.DONE, f"{count} removed; what they kept may expire from now on", lines=lines
     )
@@ -97,6 +102,16 @@ def _with_property(about: Properties, prefix: str, tag: str) -> dict[str, str]:
 def _held(source: Zfs, root: str, tag: str) -> list[str]:
     held = [name for name, count in source.held_snapshots(root).items() if count]
     return [name for name, tags in source.holds(held).items() if tag in tags] if held else []
+
+
+def _bookmarks(source: Zfs, root: str, tag: str) -> list[tuple[str, str]]:
+    """Dataset and name of each bookmark that keeps a base of the destination."""
+    return [
+        (dataset, mark.name)
+        for dataset, marks in source.bookmarks(root).items()
+        for mark in marks
+        if mark.name.startswith(bookmark_prefix(tag))
+    ]
 
 
 def _known(about: Properties, root: str) -> str:

@@ -16,7 +16,7 @@ from ..plan.ledger import Ledger, Record, Standing
 from ..plan.push import PushPlan, PushQuestion, Unsettled, plan_push
 from ..plan.steps import StepKind
 from ..zfs import properties
-from ..zfs.errors import PASSING, Trouble, ZfsError
+from ..zfs.errors import Nature, Trouble, ZfsError
 from ..zfs.parse import Properties
 from . import books, report
 from .ask import Answers, ask_cheap, ask_whole, both
@@ -282,7 +282,7 @@ class _Push:
         return next((path for path in suspects if mentions(text, join(root, path))), None)
 
     def _standings(self, answers: Answers, plan: PushPlan) -> dict[str, Standing]:
-        return books.standings(answers, plan, self.target)
+        return books.standings(answers, plan, self.target, self.facts.tag)
 
     def _finish(self, plan: PushPlan, standings: dict[str, Standing]) -> Pushed:
         self._lift_limits()
@@ -371,7 +371,7 @@ class _Push:
             did = self.executed.streams or self.executed.moved
             sends = did or (self.ends.job.dry_run and not plan.nothing_to_do)
             return Outcome.DONE if sends else Outcome.NOTHING
-        if self.failures and all(error.trouble in PASSING for error in self.failures.values()):
+        if self.failures and all(error.trouble.nature is Nature.PASSING for error in self.failures.values()):
             return Outcome.PASSING
         if confirmed and plan.fits:
             return Outcome.PARTIAL

@@ -38,7 +38,8 @@ class Record:
 
     ``base`` is confirmed on the receiver. ``pending`` may have arrived there. ``former`` are no longer
     needed, but their holds may not be released yet. ``properties`` is the digest of what travelled
-    with the base. ``to`` is the destination's label, for people.
+    with the base. ``to`` is the destination's label, for people. ``marked`` is true where a bookmark keeps
+    the base, and no hold: its snapshot may be gone.
     """
 
     to: str
@@ -46,6 +47,7 @@ class Record:
     pending: tuple[str, ...] = ()
     former: tuple[str, ...] = ()
     properties: str = ""
+    marked: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -59,6 +61,11 @@ class Ledger:
 
     root: Record
     lagging: Mapping[str, Record] = field(default_factory=dict)
+
+    @property
+    def marked(self) -> bool:
+        """Whether a bookmark keeps any base."""
+        return any(record.marked for record in (self.root, *self.lagging.values()))
 
     def of(self, path: str) -> Record:
         """The record that counts for a dataset."""
@@ -74,13 +81,15 @@ class Standing:
     """What a fresh answer of the receiver shows of one dataset.
 
     ``confirmed`` is the newest snapshot that both hold, by GUID, whoever took it (its name on the source):
-    the next base. ``arriving`` is the snapshot that the receiver's resume token asks for. ``conflicted`` is
-    true where a person must act first; until then nothing is forgotten of it.
+    the next base. ``marked`` is true where the source has only our bookmark of that one. ``arriving`` is the
+    snapshot that the receiver's resume token asks for. ``conflicted`` is true where a person must act first;
+    until then nothing is forgotten of it.
     """
 
     confirmed: str | None
     arriving: str | None = None
     conflicted: bool = False
+    marked: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,6 +131,11 @@ def destination_tag(source_guid: int, host: str, dataset: str) -> str:
     return hashlib.sha256(f"{source_guid}\0{host}\0{dataset}".encode()).hexdigest()[:16]
 
 
+def bookmark_prefix(tag: str) -> str:
+    """How the names of a destination's own bookmarks begin; the snapshot's name follows."""
+    return f"cyber-zfs-backup.{tag}."
+
+
 def encode(record: Record) -> str:
     """The record as the property's value."""
     content: dict[str, object] = {"base": record.base}
@@ -131,6 +145,8 @@ def encode(record: Record) -> str:
         content["former"] = list(record.former)
     if record.properties:
         content["properties"] = record.properties
+    if record.marked:
+        content["marked"] = True
     content["to"] = record.to
     return json.dumps(content, separators=(",", ":"))
 
@@ -145,6 +161,7 @@ def decode(value: str) -> Record:
             pending=tuple(content.get("pending", ())),
             former=tuple(content.get("former", ())),
             properties=str(content.get("properties", "")),
+            marked=content.get("marked", False) is True,
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise LedgerError(f"{value[:60]!r} is no record of ours ({error})") from None
@@ -188,7 +205,23 @@ def announced(ledger: Ledger, targets: Iterable[str], adopted: Mapping[str, Iter
     return Ledger(root, lagging)
 
 
-def in_flight(ledger: Ledger, dataset: Dataset) -> tuple[str, ...]:
+def kept_names(ledger: Ledger, dataset: Dataset, tag: str) -> tuple[str, ...]:
+    """The snapshots of a dataset that no rule may destroy for the destination's sake: its base, and all that
+    may have arrived there. A base of which our bookmark is there need not stay.
+
+    ``dataset`` is the source's, whole, with its bookmarks where the ledger says that it has any.
+    """
+    names = (*ledger.names_for(dataset.path), *in_flight(ledger, dataset, tag))
+    record = ledger.of(dataset.path)
+    base = dataset.named(record.base) if record.base else None
+    spared = {mark.guid for mark in dataset.bookmarks if mark.name.startswith(bookmark_prefix(tag))}
+    if record.marked and base is not None and base.guid in spared:
+        needed = {*record.pending, *record.former, *(ledger.root.names if record is not ledger.root else ())}
+        names = tuple(name for name in names if name != record.base or name in needed)
+    return tuple(dict.fromkeys(names))
+
+
+def in_flight(ledger: Ledger, dataset: Dataset, tag: str = "") -> tuple[str, ...]:
     """The snapshots of a dataset that a push may have brought which nobody has seen the end of.
 
     ``dataset`` is the source's, whole. Empty where nothing is pending.
@@ -200,6 +233,9 @@ def in_flight(ledger: Ledger, dataset: Dataset) -> tuple[str, ...]:
     # Without a base there the stream began with the oldest.
     has_base = any(s.name == record.base for s in named)
     first = min(s.createtxg for s in named) if has_base else 0
+    mark = f"{bookmark_prefix(tag)}{record.base}"
+    if not has_base:
+        first = next((each.createtxg for each in dataset.bookmarks if each.name == mark), 0)
     return tuple(s.name for s in dataset.snapshots if first <= s.createtxg <= last)
 
 
@@ -224,6 +260,7 @@ def settled(
         base=target,
         former=tuple(sorted(set(ledger.root.names) - {target})),
         properties=properties if all_there else ledger.root.properties,
+        marked=ledger.root.marked and ledger.root.base == target,
     )
     return _settlement(ledger, standings, target, Ledger(root, lagging))
 
@@ -261,11 +298,14 @@ def _lag(before: Ledger, path: str, standing: Standing) -> Record | None:
         # person has acted; of what this push announced nothing was sent.
         known = before.of(path)
         pending = dict.fromkeys((*known.pending, *before.root.pending))
-        record = Record(known.to, known.base, tuple(name for name in pending if name != known.base))
+        others = tuple(name for name in pending if name != known.base)
+        record = Record(known.to, known.base, others, marked=known.marked)
         return record if record.names else None
     if not standing.names:
         return None
-    return Record(to=before.root.to, base=standing.confirmed, pending=_others(standing))
+    known = before.of(path)
+    marked = standing.marked or (known.marked and known.base == standing.confirmed)
+    return Record(to=before.root.to, base=standing.confirmed, pending=_others(standing), marked=marked)
 
 
 def _others(standing: Standing) -> tuple[str, ...]:
@@ -291,7 +331,8 @@ def _root_lags(ledger: Ledger, before: Ledger, standings: Mapping[str, Standing]
         and (path in ledger.lagging or not (standing.names and {*standing.names} <= {base, *pending}))
         and (record := _lag(before, path, standing)) is not None
     }
-    named = replace(ledger.root, base=base, pending=pending, former=former)
+    marked = root.marked or (ledger.root.marked and ledger.root.base == base)
+    named = replace(ledger.root, base=base, pending=pending, former=former, marked=marked)
     return _settlement(ledger, standings, target, Ledger(named, {**ledger.lagging, **own}))
 
 
@@ -302,7 +343,8 @@ def _settlement(ledger: Ledger, standings: Mapping[str, Standing], target: str, 
         # The target was held before the first byte. Of the others nobody knows: a record may have been
         # written by a run that died before it held, the root's may name what is held elsewhere only.
         for name in standing.names:
-            if name != target:
+            # Of what only a bookmark is left nothing can be held.
+            if name != target and not (standing.marked and name == standing.confirmed):
                 holds.setdefault(name, []).append(path)
     final = Ledger(
         replace(new.root, former=()),

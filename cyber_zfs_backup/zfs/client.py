@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from ..hosts.protocol import Finished, Host
-from ..model.trees import Snapshot
+from ..model.trees import Bookmark, Snapshot
 from . import commands, parse
 from .errors import Trouble, ZfsError, said
 
@@ -64,6 +64,10 @@ class Zfs:
     def snapshots_and_bookmarks(self, root: str) -> parse.Listing:
         """Every snapshot and every bookmark of the tree, by full dataset name."""
         return self._ask(commands.list_with_bookmarks(root), parse.snapshots_and_bookmarks)
+
+    def bookmarks(self, root: str) -> Mapping[str, list[Bookmark]]:
+        """Every bookmark of the tree, by full dataset name."""
+        return self._ask(commands.list_bookmarks(root), parse.snapshots_and_bookmarks).bookmarks
 
     def snapshots_of(self, dataset: str) -> list[Snapshot]:
         """The snapshots of one dataset, oldest first."""
@@ -164,6 +168,16 @@ class Zfs:
         error = ZfsError(self.label, finished)
         if error.trouble not in (Trouble.NO_TAG, Trouble.NOT_THERE):
             raise error
+
+    def bookmark(self, snapshot: str, bookmark: str) -> None:
+        """Bookmark a snapshot (both full names)."""
+        self._do(commands.bookmark(snapshot, bookmark))
+
+    def destroy_bookmark(self, dataset: str, name: str) -> None:
+        """Destroy one bookmark. Gone already is fine."""
+        finished = self._run(commands.destroy_bookmark(dataset, name))
+        if not finished.ok and ZfsError(self.label, finished).trouble is not Trouble.NOT_THERE:
+            raise ZfsError(self.label, finished)
 
     def set_property(self, name: str, value: str, datasets: Sequence[str]) -> None:
         """Set one user property."""

@@ -91,6 +91,21 @@ def release(tag: str, names: Sequence[str], *, recursive: bool) -> list[str]:
     return ["zfs", "release", *(["-r"] if recursive else []), tag, *names]
 
 
+def bookmark(snapshot: str, bookmark: str) -> list[str]:
+    """Bookmark a snapshot (both full names). zfs takes one at a time."""
+    return ["zfs", "bookmark", snapshot, bookmark]
+
+
+def list_bookmarks(root: str) -> list[str]:
+    """Every bookmark below a root."""
+    return ["zfs", "list", "-Hp", "-o", "name,guid,createtxg", "-t", "bookmark", "-r", root]
+
+
+def destroy_bookmark(dataset: str, name: str) -> list[str]:
+    """Destroy one bookmark: it holds no data."""
+    return ["zfs", "destroy", f"{dataset}#{name}"]
+
+
 def set_property(name: str, value: str, datasets: Sequence[str]) -> list[str]:
     """Set one user property on datasets."""
     return ["zfs", "set", f"{name}={value}", *datasets]

@@ -8,6 +8,7 @@ the real thing (tests/contract) unless the row says otherwise.
 from __future__ import annotations
 
 import re
+import signal
 from dataclasses import dataclass
 from enum import Enum
 
@@ -38,11 +39,30 @@ class Trouble(Enum):
     SSH_REFUSED = "ssh refused"
     STALLED = "stalled"
     NOT_ARRIVED = "not arrived"
+    USAGE = "usage"
     UNKNOWN = "unknown"
 
+    @property
+    def nature(self) -> Nature:
+        """Whom it needs."""
+        if self in _PASSING:
+            return Nature.PASSING
+        return Nature.OURS if self in _OURS else Nature.PERSON
 
-PASSING = frozenset({Trouble.LINK_LOST, Trouble.CUT_OFF, Trouble.BUSY, Trouble.STALLED})
-"""Trouble that may be gone by itself when the same thing is tried again."""
+
+class Nature(Enum):
+    """Whom a failure needs."""
+
+    PASSING = "passing"
+    """Nobody: it may be gone by itself when the same is tried again."""
+    PERSON = "needs a person"
+    """Somebody who changes something first; so does whatever is not known."""
+    OURS = "our fault"
+    """The authors of this program: a command that zfs does not understand, or need not have been given."""
+
+
+_PASSING = frozenset({Trouble.LINK_LOST, Trouble.CUT_OFF, Trouble.BUSY, Trouble.STALLED})
+_OURS = frozenset({Trouble.USAGE, Trouble.NO_MATCH, Trouble.TAG_EXISTS, Trouble.NO_TAG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +87,14 @@ _TABLE = (
         r"^every command succeeded, and yet",
         Trouble.NOT_ARRIVED,
         "look whether something on that host destroys or rolls back what arrives, then run again",
+    ),
+    _row(
+        r"^usage:|^invalid (option|flags|type|snapshot name|dataset name|bookmark name)|^too many arguments|"
+        r"^missing .* argument|^bad property list|^unrecognized command|^incompatible flags|"
+        r"^Error: (Unsupported flag|multiple snapshots cannot be sent)",
+        Trouble.USAGE,
+        "this program has given zfs a command that it does not understand: please report it, with the output "
+        "of the same run with -vv and of zfs version on that host",
     ),
     _row(
         r"sudo: (a password is required|a terminal is required|.*no tty present)|is not in the sudoers file|"
@@ -152,9 +180,12 @@ _TABLE = (
         "see zfs-allow(8), or --use-sudo",
     ),
     _row(
-        r"contains partially-complete state",
+        # While a receive runs, its dataset shows a resume token that can be neither continued nor aborted.
+        r"cannot (receive|resume) .*(dataset is busy|contains partially-complete state)|"
+        r"%recv'?: dataset is busy",
         Trouble.BUSY,
-        "another receive into it runs, or has ended since it was looked at: run again",
+        "a receive of an earlier connection still runs there, until its sshd sees that nobody is left (see "
+        "ClientAliveInterval in sshd_config): look there with pgrep -af 'zfs receive', then run again",
     ),
     _row(
         r"dataset is busy|pool or dataset is busy|resource busy|snapshot has dependent clones|has dependent",
@@ -189,6 +220,10 @@ _NOISE = re.compile(
 
 _BY_ZFS = re.compile(r"(cannot|internal error|invalid|missing|bad|property|recursive|usage)\b")
 """How lines of zfs itself begin: it too may end with 255, the status that ssh has of its own."""
+
+
+_DEADLY = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGPIPE})
+"""Signals that end a command; a shell, and sshd's, answers 128 more as its status."""
 
 
 class ZfsError(Exception):
@@ -235,4 +270,9 @@ def classify(finished: Finished) -> tuple[Trouble, str]:
     ssh_failed = finished.status == 255 and not any(_BY_ZFS.match(line) for line in lines)
     if finished.status is None or ssh_failed:
         return Trouble.LINK_LOST, "run again when the network is well"
+    if finished.status < 0 or (not lines and finished.status - 128 in _DEADLY):
+        return (
+            Trouble.CUT_OFF,
+            "something has killed it (see the kernel's log: perhaps memory ran out); run again",
+        )
     return Trouble.UNKNOWN, "this message is not known: look at that host, then run again"

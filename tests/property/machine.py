@@ -55,6 +55,7 @@ class Machine(RuleBasedStateMachine):
         self.rig = TwoCopies("a", "b")
         self.laws = Laws(self.rig)
         self.count = 0
+        self.marks = [False, False]
 
     def zfs(self, *args: str) -> None:
         """The administrator's own hand."""
@@ -185,6 +186,11 @@ class Machine(RuleBasedStateMachine):
 
     # Runs
 
+    @rule(to=destinations)
+    def bookmarks(self, to: int) -> None:
+        """From now on bookmarks keep the bases of a destination, or no longer."""
+        self.marks[to] = not self.marks[to]
+
     @rule(policy=policies, exclude=excludes)
     def expire(self, policy: RetentionPolicy, exclude: int | None) -> None:
         self.begin(0, policy, exclude)
@@ -211,7 +217,7 @@ class Machine(RuleBasedStateMachine):
         try:
             self.rig.run(
                 actions=does, send_mode=mode, retention=policy, force=Undisturbed.force, lanes=lanes,
-                retries=retries, **self.left_out,
+                retries=retries, bookmark_base=self.marks[to], **self.left_out,
             )  # fmt: skip
         except Killed:
             tell(f"killed, {trouble.kind}")
@@ -247,7 +253,7 @@ class Machine(RuleBasedStateMachine):
         self.rig.receiver.faults.denied = denied
         tell("an undisturbed run")
         run = Undisturbed(self.rig, self.laws)
-        run.check(mode)
+        run.check(mode, self.marks[to])
         for kind in run.table.conflicts.values():
             tell(f"conflict: {kind}")
         self.rig.calm()

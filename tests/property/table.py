@@ -94,8 +94,10 @@ def _holders(path: str, dataset: Dataset, there: Tree) -> Iterator[str]:
             yield other
 
 
-def _common(one: Dataset, other: Dataset) -> set[int]:
-    return {snapshot.guid for snapshot in one.snapshots} & {snapshot.guid for snapshot in other.snapshots}
+def _common(dataset: Dataset, copy: Dataset) -> set[int]:
+    """What both have; of a base the source may have only a bookmark."""
+    ours = {snapshot.guid for snapshot in dataset.snapshots} | {mark.guid for mark in dataset.bookmarks}
+    return ours & {snapshot.guid for snapshot in copy.snapshots}
 
 
 def continues(source: World, copy: Dataset, dataset: Dataset) -> bool:
@@ -119,8 +121,8 @@ def _younger(dataset: Dataset, copy: Dataset, roots: tuple[Dataset, Dataset]) ->
     """Whether the dataset came after the last snapshot that the roots share, or after all of the copy."""
     root, copy_of_root = roots
     common = _common(root, copy_of_root)
-    bases = [snapshot.createtxg for snapshot in root.snapshots if snapshot.guid in common]
-    if bases and all(snapshot.createtxg > bases[-1] for snapshot in dataset.snapshots):
+    bases = [each.createtxg for each in (*root.snapshots, *root.bookmarks) if each.guid in common]
+    if bases and all(snapshot.createtxg > max(bases) for snapshot in dataset.snapshots):
         return True
     mine, theirs = own_names(dataset), own_names(copy)
     # Own names sort by time; a dataset that has none yet gets one now.

@@ -7,7 +7,7 @@ import pytest
 
 from cyber_zfs_backup.hosts.errors import HostError, HostErrorKind
 from cyber_zfs_backup.hosts.protocol import Finished
-from cyber_zfs_backup.zfs.errors import Trouble, ZfsError, one_line, said
+from cyber_zfs_backup.zfs.errors import Nature, Trouble, ZfsError, one_line, said
 
 ROWS = [
     # Seen on OpenZFS 2.1.11 and 2.3.9
@@ -21,6 +21,19 @@ ROWS = [
         Trouble.EXISTS,
     ),
     (1, "cannot destroy snapshot tank@a: dataset is busy", Trouble.BUSY),
+    (1, "cannot receive incremental stream: dataset is busy", Trouble.BUSY),
+    (1, "cannot destroy 'vault/x/%recv': dataset is busy", Trouble.BUSY),
+    (
+        1,
+        "cannot receive incremental stream: destination vault/x contains partially-complete state from "
+        '"zfs receive -s".',
+        Trouble.BUSY,
+    ),
+    (2, "too many arguments\nusage:\n\tdestroy [-fnpRrv] <filesystem|volume>", Trouble.USAGE),
+    (2, "bad property list: invalid property 'snapshots_changed'\nusage:", Trouble.USAGE),
+    (1, "Error: multiple snapshots cannot be sent from a bookmark.", Trouble.USAGE),
+    (1, "Error: Unsupported flag with filesystem or bookmark.", Trouble.USAGE),
+    (1, "bookmark 'tank/x#b' does not exist.", Trouble.NOT_THERE),
     (1, "cannot hold snapshot 'tank@a': tag already exists on this dataset", Trouble.TAG_EXISTS),
     (1, "cannot release hold from snapshot 'tank@a': no such tag on this dataset", Trouble.NO_TAG),
     (
@@ -96,7 +109,21 @@ ROWS = [
     (None, "", Trouble.LINK_LOST),
     (1, "the moon is in the way", Trouble.UNKNOWN),
     (1, "", Trouble.UNKNOWN),
+    (137, "", Trouble.CUT_OFF),
+    (-9, "", Trouble.CUT_OFF),
+    (137, "the moon is in the way", Trouble.UNKNOWN),
 ]
+
+
+def test_every_kind_of_trouble_says_whom_it_needs() -> None:
+    """What is not known needs a person, and is never tried for ever."""
+    passing = {trouble for trouble in Trouble if trouble.nature is Nature.PASSING}
+    ours = {trouble for trouble in Trouble if trouble.nature is Nature.OURS}
+    assert passing == {Trouble.LINK_LOST, Trouble.CUT_OFF, Trouble.BUSY, Trouble.STALLED}
+    assert ours == {Trouble.USAGE, Trouble.NO_MATCH, Trouble.TAG_EXISTS, Trouble.NO_TAG}
+    assert Trouble.UNKNOWN.nature is Nature.PERSON
+    seen = {trouble for _, _, trouble in ROWS}
+    assert seen >= set(Trouble) - {Trouble.SSH_REFUSED}
 
 
 @pytest.mark.parametrize(("status", "text", "trouble"), ROWS, ids=[row[1][:50] or "silent" for row in ROWS])

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Passing trouble is tried again, after asking and planning anew; what needs a person never is."""
+
+from __future__ import annotations
+
+import pytest
+
+from cyber_zfs_backup.actions import retry
+from tests.fake.host import FakeHost
+from tests.unit.actions.rig import LEVEL, REPLICATE, THERE, Rig, action, kinds, problems
+
+BIG = 60_000
+
+
+def test_the_waits_grow_and_have_a_bound() -> None:
+    assert [retry.delay(number, 1.0) for number in (1, 2, 3, 6, 7, 50)] == [10, 20, 40, 320, 600, 600]
+    assert (retry.delay(1, 0.5), retry.delay(1, 1.5)) == (5, 15)
+
+
+@pytest.mark.parametrize("mode", [LEVEL, REPLICATE])
+def test_a_stream_that_broke_goes_on_in_the_same_run(mode: object) -> None:
+    rig = Rig("a")
+    rig.always = {"send_mode": mode, "retries": 2}
+    rig.first()
+    rig.size = BIG
+    rig.link.break_next(20_000, 20_000)
+    result = rig.night()
+    assert result.exit_code == 0, problems(result)
+    assert rig.here == rig.there
+    assert 1 <= len(rig.pauses) <= 2
+    assert 5 <= rig.pauses[0] <= 15
+    figures = action(result, "push").figures
+    assert figures["retries"] == len(rig.pauses)
+    assert figures["bytes"] == sum(moved.bytes_moved for moved in rig.link.transfers[1:])
+    assert any("trying again in" in warning and "(1 of 2)" in warning for warning in rig.said.warnings)
+
+
+def test_a_receiver_that_stays_away_is_given_up_in_the_end() -> None:
+    rig = Rig("a")
+    rig.first()
+    rig.receiver.faults.unreachable = True
+    result = rig.night(retries=2)
+    assert (result.exit_code, kinds(result)) == (75, ["unreachable"])
+    assert len(rig.pauses) == 2
+    assert 10 <= rig.pauses[1] <= 30
+
+
+class ItComesBack(list[float]):
+    """Pauses during which the receiver is repaired."""
+
+    def __init__(self, host: FakeHost) -> None:
+        super().__init__()
+        self._host = host
+
+    def append(self, seconds: float) -> None:
+        super().append(seconds)
+        self._host.faults.unreachable = False
+
+
+def test_a_receiver_that_comes_back_is_asked_anew() -> None:
+    rig = Rig("a")
+    rig.first()
+    rig.receiver.faults.unreachable = True
+    rig.pauses = ItComesBack(rig.receiver)
+    result = rig.night(retries=1)
+    assert result.exit_code == 0, problems(result)
+    assert rig.here == rig.there
+
+
+def test_a_conflict_is_not_tried_again() -> None:
+    rig = Rig("a")
+    rig.first()
+    rig.receiver.write(f"{THERE}/a", {"foreign": b"data"})
+    result = rig.night(retries=5)
+    assert (result.exit_code, kinds(result), rig.pauses) == (3, ["diverged"], [])
+    empty = Rig("a")
+    assert (empty.night(retries=5).exit_code, empty.pauses) == (65, [])
+
+
+def test_a_full_pool_is_not_tried_again() -> None:
+    rig = Rig("a", capacity=100_000)
+    rig.first()
+    rig.size = 400_000
+    result = rig.night(retries=5)
+    assert (result.exit_code, rig.pauses) == (1, [])
+    assert set(kinds(result)) == {"no-space"}
+
+
+def test_a_receive_that_outlives_its_connection_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also without retries: it ends by itself, and what it took is kept."""
+    rig = Rig("a")
+    rig.first()
+    busy = "cannot receive incremental stream: dataset is busy\n"
+    real = FakeHost.execute
+    left = [2]
+
+    def denied(self: FakeHost, command: tuple[str, ...], streams: object = None) -> object:
+        if self is rig.receiver and "receive" in command and left[0]:
+            left[0] -= 1
+            assert streams is not None
+            streams.err.append(busy)  # type: ignore[attr-defined]
+            return 1, streams
+        return real(self, command, streams)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FakeHost, "execute", denied)
+    result = rig.night(retries=0, lanes=1)
+    assert result.exit_code == 0, problems(result)
+    assert rig.here == rig.there
+    assert len(rig.pauses) in (1, 2)
+    left[0] = 100
+    result = rig.night(retries=0, lanes=1)
+    assert result.exit_code == 75
+    assert set(kinds(result)) == {"busy"}
+    assert "zfs holds" not in problems(result)[0]

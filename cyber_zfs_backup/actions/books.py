@@ -46,7 +46,9 @@ def announce(ends: Ends, facts: PushFacts, ledger: Ledger, plan: PushPlan) -> Le
     for name, paths in wanted.items():
         # A confirmed base is held already: a push with nothing new changes nothing.
         if any(ledger.of(path).base != name for path in paths):
-            _hold(ends, facts, name, paths)
+            # What a bookmark keeps needs no hold, and nobody would release it.
+            kept = {path for path in paths if ledger.of(path).marked and ledger.of(path).base == name}
+            _hold(ends, facts, name, [path for path in paths if path not in kept], whole=not kept)
     # Only where it is named: nobody would release it elsewhere.
     alone = [
         full for path, names in adopted.items() for name in names for full in _named(facts, [path], name)
@@ -170,8 +172,8 @@ def not_there(ends: Ends, path: str, name: str) -> ZfsError:
     return ZfsError(ends.receiver.label, Finished(("zfs", "receive"), 0, "", said))
 
 
-def _hold(ends: Ends, facts: PushFacts, name: str, paths: list[str]) -> None:
-    if not facts.excluded and len(paths) > 1:
+def _hold(ends: Ends, facts: PushFacts, name: str, paths: list[str], *, whole: bool) -> None:
+    if whole and not facts.excluded and len(paths) > 1:
         ends.source.hold_tree(facts.hold_tag, facts.root, name)
     else:
         ends.source.hold(facts.hold_tag, _named(facts, paths, name))

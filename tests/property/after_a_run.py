@@ -117,11 +117,11 @@ class Undisturbed:
         before = rig.states()
         result = rig.run(actions=ONLY_PUSH, **changes)
         assert self._told(result) == table.conflicts, problems(result)
-        assert rig.states() == before, "a push with nothing new changes something"
+        done = [mutations(host.calls) for host in (rig.source, rig.receiver)]
+        assert rig.states() == before, f"a push with nothing new changes something: {done}"
         if not table.conflicts:
             assert action(result, "push").outcome is Outcome.NOTHING, problems(result)
-            for host in (rig.source, rig.receiver):
-                assert not mutations(host.calls), "a push with nothing new runs commands that could change"
+            assert done == [[], []], f"a push with nothing new runs commands that could change: {done}"
         assert not rig.link.transfers
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import event
@@ -35,10 +36,35 @@ happened: Counter[str] = Counter()
 picks = st.integers(0, 23)
 names = st.sampled_from(["a", "b", "c"])
 destinations = st.integers(0, 1)
-modes = st.sampled_from(list(SendMode))
 policies = st.sampled_from([HARSH, RetentionPolicy(2, 0, 0), RetentionPolicy(1, 1, 1), RetentionPolicy()])
-actions = st.sampled_from([ALL, ALL, ALL - {Action.EXPIRE}, ONLY_PUSH, ONLY_PUSH | {Action.EXPIRE}])
 excludes = st.one_of(st.none(), st.none(), st.none(), picks)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run is asked for. ``exclude`` picks a dataset; an undisturbed run does everything there is."""
+
+    to: int
+    policy: RetentionPolicy = HARSH
+    mode: SendMode = SendMode.AUTO
+    exclude: int | None = None
+    does: frozenset[Action] = ALL
+    lanes: int = 2
+    both: bool = False
+    retries: int = 0
+
+
+runs = st.builds(
+    Run,
+    destinations,
+    policies,
+    st.sampled_from(list(SendMode)),
+    excludes,
+    st.sampled_from([ALL, ALL, ALL - {Action.EXPIRE}, ONLY_PUSH, ONLY_PUSH | {Action.EXPIRE}]),
+    st.integers(1, 2),
+    st.booleans(),
+    st.integers(0, 1),
+)
 
 
 def tell(what: str) -> None:
@@ -193,6 +219,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(policy=policies, exclude=excludes)
     def expire(self, policy: RetentionPolicy, exclude: int | None) -> None:
+        """Expire alone, as where no network is."""
         self.begin(0, policy, exclude)
         result = self.rig.run(actions=ONLY_EXPIRE, retention=policy, force=Undisturbed.force, **self.left_out)
         assert result.exit_code == 0, result
@@ -200,25 +227,25 @@ class Machine(RuleBasedStateMachine):
             tell("expired")
         self.end()
 
-    @rule(
-        to=destinations, mode=modes, policy=policies, exclude=excludes, does=actions, lanes=st.integers(1, 2),
-        trouble=troubles, both=st.booleans(), retries=st.integers(0, 1),
-    )  # fmt: skip
-    def disturbed(
-        self, to: int, mode: SendMode, policy: RetentionPolicy, exclude: int | None,
-        does: frozenset[Action], lanes: int, trouble: Trouble, both: bool, retries: int,
-    ) -> None:  # fmt: skip
+    @rule(run=runs, trouble=troubles)
+    def disturbed(self, run: Run, trouble: Trouble) -> None:
         """A run that something happens to; whatever it says, it must keep the laws."""
-        self.begin(to, policy, exclude)
+        self.begin(run.to, run.policy, run.exclude)
         tell("a disturbed run")
         trouble.strike(self.rig)
-        if both:
-            self.left_out["destinations"] = self.rig.destinations
+        both = {"destinations": self.rig.destinations} if run.both else {}
         try:
             self.rig.run(
-                actions=does, send_mode=mode, retention=policy, force=Undisturbed.force, lanes=lanes,
-                retries=retries, bookmark_base=self.marks[to], **self.left_out,
-            )  # fmt: skip
+                actions=run.does,
+                send_mode=run.mode,
+                retention=run.policy,
+                force=Undisturbed.force,
+                lanes=run.lanes,
+                retries=run.retries,
+                bookmark_base=self.marks[run.to],
+                **self.left_out,
+                **both,
+            )
         except Killed:
             tell(f"killed, {trouble.kind}")
             if arrived(self.rig):
@@ -228,10 +255,10 @@ class Machine(RuleBasedStateMachine):
         self.rig.calm()
         self.end()
 
-    disturbed_again = rule(
-        to=destinations, mode=modes, policy=policies, exclude=excludes, does=actions, lanes=st.integers(1, 2),
-        trouble=troubles, both=st.booleans(), retries=st.integers(0, 1),
-    )(lambda self, **drawn: self.disturbed(**drawn))  # fmt: skip
+    @rule(run=runs, trouble=troubles)
+    def disturbed_too(self, run: Run, trouble: Trouble) -> None:
+        """The same, so that it comes about as often as it should."""
+        self.disturbed(run, trouble)
 
     @precondition(lambda self: any(link.late for link in self.rig.streams))
     @rule()
@@ -240,21 +267,15 @@ class Machine(RuleBasedStateMachine):
         tell("late bytes")
         self.arrive()
 
-    @rule(
-        to=destinations, mode=modes, policy=policies, exclude=excludes,
-        denied=st.sampled_from([frozenset()] * 4 + [frozenset({"rename"})]),
-    )  # fmt: skip
-    def undisturbed(
-        self, to: int, mode: SendMode, policy: RetentionPolicy, exclude: int | None,
-        denied: frozenset[str] = frozenset(),
-    ) -> None:  # fmt: skip
+    @rule(run=runs, denied=st.sampled_from([*[frozenset()] * 4, frozenset({"rename"})]))
+    def undisturbed(self, run: Run, denied: frozenset[str]) -> None:
         """A run that nothing happens to puts everything right that no person is needed for."""
-        self.begin(to, policy, exclude)
+        self.begin(run.to, run.policy, run.exclude)
         self.rig.receiver.faults.denied = denied
         tell("an undisturbed run")
-        run = Undisturbed(self.rig, self.laws)
-        run.check(mode, self.marks[to])
-        for kind in run.table.conflicts.values():
+        checked = Undisturbed(self.rig, self.laws)
+        checked.check(run.mode, self.marks[run.to])
+        for kind in checked.table.conflicts.values():
             tell(f"conflict: {kind}")
         self.rig.calm()
         self.end()
@@ -294,6 +315,6 @@ class Machine(RuleBasedStateMachine):
         """In the end one undisturbed run for each destination is enough; not after a failure."""
         if sys.exc_info()[0] is None:
             for to in range(2):
-                self.undisturbed(to, SendMode.AUTO, HARSH, None)
+                self.undisturbed(Run(to), frozenset())
                 self.laws.no_base_is_lost()
                 self.laws.nothing_came_from_nowhere()

@@ -121,7 +121,8 @@ def _younger(dataset: Dataset, copy: Dataset, roots: tuple[Dataset, Dataset]) ->
     """Whether the dataset came after the last snapshot that the roots share, or after all of the copy."""
     root, copy_of_root = roots
     common = _common(root, copy_of_root)
-    bases = [each.createtxg for each in (*root.snapshots, *root.bookmarks) if each.guid in common]
+    bases = [snapshot.createtxg for snapshot in root.snapshots if snapshot.guid in common]
+    bases += [mark.createtxg for mark in root.bookmarks if mark.guid in common]
     if bases and all(snapshot.createtxg > max(bases) for snapshot in dataset.snapshots):
         return True
     mine, theirs = own_names(dataset), own_names(copy)

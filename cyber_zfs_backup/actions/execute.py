@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,9 @@ _HOPELESS = frozenset(
 )
 """Trouble that every other dataset would meet too: what is left is not tried in this run."""
 
+_ESTIMATE_WITHIN = 20.0
+"""For how many seconds the estimates of one transfer may keep it waiting."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -49,7 +53,11 @@ class Failure:
 
 @dataclass(slots=True)
 class Executed:
-    """What the execution of a plan came to. Collected from several threads."""
+    """What the execution of a plan came to. Collected from several threads.
+
+    ``seconds`` and ``repaired`` are for whoever puts several together: how long the whole push took, and the
+    paths of which a plan said that it repairs them (``report.repairs``).
+    """
 
     bytes_moved: int = 0
     connections: int = 0
@@ -60,6 +68,8 @@ class Executed:
     refused: dict[str, str] = field(default_factory=dict)
     """Paths for which the receiver could not rename, with what it said."""
     moved: int = 0
+    seconds: float | None = None
+    repaired: set[str] = field(default_factory=set)
 
     @property
     def hopeless(self) -> bool:
@@ -76,6 +86,7 @@ class Executor:
         self._own = sorted({*own_names(facts.about), facts.property_name})
         self._done = Executed()
         self._counting = threading.Lock()
+        self._given_up = False
 
     def run(self, plan: PushPlan, *, apart: bool = False) -> Executed:
         """Renames; then steps that touch one dataset alone, in order; then what can be joined, in lanes.
@@ -144,6 +155,9 @@ class Executor:
         except BaseException:
             # Also a signal's exception: end the children first, or the threads would wait for them.
             self._ends.link.stop()
+            self._given_up = True
+            if self._ends.surface.estimates:
+                self._ends.source.host.close()
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -179,7 +193,7 @@ class Executor:
     def _transfer(self, steps: Sequence[Step], suspects: tuple[str, ...]) -> bool:
         sends = [self._ends.source.argv(self._send(step)) for step in steps]
         receives = [self._ends.receiver.argv(self._receive(step)) for step in steps]
-        with self._ends.surface.progress(self._label(steps), None) as on_bytes:
+        with self._ends.surface.progress(self._label(steps), self._estimate(steps)) as on_bytes:
             transfer = self._ends.link.transfer(sends, receives, on_bytes=on_bytes)
         with self._counting:
             self._done.connections += 1
@@ -193,6 +207,23 @@ class Executor:
             new = [step.path for step in steps if step.creates]
             self._done.created.update(suspects if new and steps[0].kind is StepKind.REPLICATE else new)
             return True
+
+    def _estimate(self, steps: Sequence[Step]) -> int | None:
+        """About how many bytes the steps will move together; ``None`` where nobody wants to know, where
+        zfs cannot tell of all, and where asking takes longer than the answer is worth."""
+        if not self._ends.surface.estimates:
+            return None
+        total = 0
+        until = time.monotonic() + _ESTIMATE_WITHIN
+        for step in steps:
+            left = until - time.monotonic()
+            if left <= 0 or self._given_up:
+                return None
+            size = self._ends.source.estimate(self._send(step), left)
+            if size is None:
+                return None
+            total += size
+        return total
 
     def _failure(self, steps: Sequence[Step], suspects: tuple[str, ...], transfer: Transfer) -> Failure:
         if transfer.stalled:

@@ -129,6 +129,9 @@ class _Push:
             self._hold(plan)
             done = Executor(self.ends, self.facts).run(plan, apart=number >= _APART)
             self._add(done)
+            if not number:
+                # Of a later plan nobody knows what was behind before this run began.
+                self.executed.repaired |= report.repairs(plan, answers.source)
             standings = self._arrived(answers, plan, done)
             if standings is not None:
                 return self._finish(plan, standings)
@@ -317,6 +320,8 @@ class _Push:
             *self._not_reached(plan, confirmed),
         )
         outcome = self._outcome(plan, confirmed)
+        self.executed.seconds = round(time.monotonic() - self.began, 3)
+        self.executed.repaired &= confirmed.keys()
         result = ActionResult(
             "push",
             outcome,
@@ -333,7 +338,9 @@ class _Push:
                 "orphans": len(plan.orphans),
                 "target": self.target,
                 "form": plan.choice.form.value,
-                "seconds": round(time.monotonic() - self.began, 3),
+                "repaired": len(self.executed.repaired),
+                "renamed": self.executed.moved,
+                "seconds": self.executed.seconds,
             },
         )
         return Pushed(result, self.facts, confirmed)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ..model.names import join
+from ..model.trees import Tree
 from ..plan.conflicts import Conflict, evidence
 from ..plan.push import PushPlan
 from ..plan.steps import Step, StepKind
@@ -51,21 +52,51 @@ def _step_line(root: str, step: Step) -> str:
 
 
 def push_summary(ends: Ends, plan: PushPlan, executed: Executed, confirmed: int, target: str) -> str:
-    """The push in one line."""
+    """The push in one line; ``confirmed`` is how many datasets are at ``target``."""
     label = ends.destination.label
     if ends.job.dry_run:
         if plan.nothing_to_do and not plan.conflicts:
             return f"nothing new for {label}"
         return f"would take {count(len(plan.steps) + len(plan.moves), 'step')} to bring {label} to @{target}"
+    repaired = len(executed.repaired)
     if not executed.streams and confirmed == len(plan.targets) and not plan.conflicts:
-        return f"nothing new: {label} holds @{target} of all {confirmed} datasets"
+        mended = f", {count(repaired, 'dataset')} repaired" if repaired else ""
+        return f"nothing new: {label} holds @{target} of all {confirmed} datasets{mended}"
     if not plan.targets:
         return f"nothing was sent to {label}"
     return (
         f"{confirmed} of {len(plan.targets)} datasets of {label} are at @{target}: "
-        f"{size(executed.bytes_moved)} in {count(executed.streams, 'stream')} "
+        f"{_moved(executed.bytes_moved, executed.seconds)} in {count(executed.streams, 'stream')} "
         f"on {count(executed.connections, 'connection')} ({plan.choice.form.value})"
+        f"{f', {repaired} repaired' if repaired else ''}"
     )
+
+
+def repairs(plan: PushPlan, source: Tree) -> frozenset[str]:
+    """The paths of the datasets that a plan repairs, rather than only brings up to date.
+
+    Those with a partial receive (resumed or aborted), those that are renamed there, and those that lag
+    behind: the source's has the root's base, and the receiver's has not, or is missing. A first push has no
+    base, so it repairs nothing else.
+    """
+    base = plan.bases.get("")
+    found = {move.path for move in plan.moves}
+    for step in plan.steps:
+        if step.kind in (StepKind.ABORT, StepKind.RESUME):
+            found.add(step.path)
+        elif step.kind is not StepKind.REPLICATE and base and plan.bases.get(step.path) != base:
+            dataset = source.datasets.get(step.path)
+            if dataset is not None and dataset.named(base) is not None:
+                found.add(step.path)
+    return frozenset(found)
+
+
+def _moved(moved: int, seconds: float | None) -> str:
+    """``1.2 GiB in 61.0 s (20.1 MiB/s)``; without the rate where nothing has moved."""
+    if seconds is None:
+        return size(moved)
+    rate = f" ({size(int(moved / seconds))}/s)" if moved and seconds > 0 else ""
+    return f"{size(moved)} in {seconds:.1f} s{rate}"
 
 
 def conflict_problem(conflict: Conflict) -> Problem:

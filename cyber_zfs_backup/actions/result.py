@@ -109,6 +109,10 @@ def _exit_code(actions: Iterable[ActionResult]) -> int:
 class Surface(Protocol):
     """Where an action may say something while it works. May be used from several threads at once."""
 
+    @property
+    def estimates(self) -> bool:
+        """Whether ``progress`` shows totals to somebody, so that asking zfs for them is worth the time."""
+
     def note(self, message: str) -> None:
         """Something everybody wants to know, one line; hidden by --quiet."""
 

@@ -13,8 +13,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import TypeVar
 
 from ..config.job import Action, Destination, Job, SourceHost
+from ..hosts.bandwidth import Bandwidth
 from ..hosts.local import LocalHost
 from ..hosts.ssh import SshHost
 from ..hosts.stream import ProcessLink
@@ -31,6 +33,8 @@ from .push import Newest, Pushed
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
 from .retry import push_with_retries
 from .snapshot import Taken, snapshot
+
+Answer = TypeVar("Answer")
 
 PATIENCE = 6 * 3600.0
 """Seconds after which a command that moves no data is ended, and a stream that does not begin or whose
@@ -64,6 +68,8 @@ def real_home(job: Job, surface: Surface) -> Iterator[Home]:
 def real_ways(home: Home) -> Iterator[tuple[Ends, ...]]:
     """The ways from a source to each of the job's destinations."""
     delivery = home.job.delivery
+    # One for the whole run: the line that it spares is one.
+    bandwidth = None if delivery.bwlimit is None else Bandwidth(delivery.bwlimit)
     with ExitStack() as stack:
         ways = []
         for destination in home.job.destinations:
@@ -75,6 +81,7 @@ def real_ways(home: Home) -> Iterator[tuple[Ends, ...]]:
                 there,
                 stall=float(delivery.stall_timeout) or None,
                 patience=PATIENCE,
+                bandwidth=bandwidth,
             )
             stack.callback(link.stop)
             receiver = Zfs(there, sudo=destination.use_sudo, timeout=PATIENCE)
@@ -125,6 +132,15 @@ def finished_run(home: Home, do: Callable[[], list[ActionResult]]) -> RunResult:
     )
 
 
+def beside(ways: Sequence[Ends], do: Callable[[Ends], Answer]) -> list[Answer]:
+    """Do it on each way, all at the same time; the answers in the ways' order.
+
+    The first in this thread: one destination needs no other, and a signal finds it at its work.
+    """
+    others = [Asked(partial(do, ends)) for ends in ways[1:]]
+    return [*(do(ends) for ends in ways[:1]), *(other() for other in others)]
+
+
 class _Run:
     """One run under way. The locks are held for the pushes and their mirrors, not for the rest."""
 
@@ -162,12 +178,8 @@ class _Run:
             snap = attempt("snapshot", lambda: snapshot(self.home))
             results.append(snap if isinstance(snap, ActionResult) else snap.result)
             taken = snap.newest if isinstance(snap, Taken) else None
-        pushes: dict[Destination, Pushed | ActionResult] = {}
-        # The first in this thread: one destination needs no other, and a signal finds it at its work.
-        others = [Asked(partial(self._push, ends, taken, about)) for ends in free[1:]]
-        if free:
-            pushes[free[0].destination] = self._push(free[0], taken, about)
-        pushes |= {ends.destination: other() for ends, other in zip(free[1:], others, strict=True)}
+        done_pushes = beside(free, lambda ends: self._push(ends, taken, about[ends.destination]))
+        pushes = {ends.destination: done for ends, done in zip(free, done_pushes, strict=True)}
         for ends in self.ways:
             done = pushes.get(ends.destination) or instead[ends.destination]
             results.append(done.result if isinstance(done, Pushed) else done)
@@ -183,9 +195,9 @@ class _Run:
         return results
 
     def _push(
-        self, ends: Ends, taken: Newest | None, about: Mapping[Destination, Asked[Properties | None]]
+        self, ends: Ends, taken: Newest | None, about: Callable[[], Properties | None]
     ) -> Pushed | ActionResult:
-        done = push_with_retries(ends, taken, about[ends.destination])
+        done = push_with_retries(ends, taken, about)
         result = done.result if isinstance(done, Pushed) else done
         result = replace(tell_behind(ends, result), destination=ends.destination.label)
         return replace(done, result=result) if isinstance(done, Pushed) else result

@@ -11,6 +11,7 @@ snapshots on both sides. Meant to run once a day; safe to run as often as you li
 COMMANDS = """\
 commands beside the plain run (each has its own --help):
   cyber-zfs-backup forget DESTINATION     release what is kept for a destination that is gone
+  cyber-zfs-backup verify                 compare the tree with its copies, and tell what differs
   cyber-zfs-backup quarantine SNAPSHOT    rename a snapshot that is dated in the future
 """
 
@@ -67,6 +68,13 @@ FORGET = """\
 Release the holds and remove the property that keep snapshots for a destination that is gone for good.
 They are shown first; with --dry-run nothing more is done. Afterwards those snapshots may expire, and a
 push to that destination may find nothing in common with it. Nothing is asked of the destination itself.
+"""
+
+VERIFY = """\
+Read both sides whole and tell, dataset by dataset, what differs: snapshots that are missing or extra,
+snapshots of one name that are two, partial receives, copies that were written to, datasets that only the
+receiver has. Changes nothing. Exit 0 only where both are equal (but for foreign snapshots of the receiver);
+3 where they differ, 65 where no push will mend it.
 """
 
 QUARANTINE = """\

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 from ..actions.result import RunResult, Surface
 from ..config.job import Job, UsageError
-from ..config.requests import Forget
+from ..config.requests import Forget, Verify
 from . import logs, progress, show
 from .escape import escape
-from .parser import PROGRAM, parse
+from .options import PROGRAM
+from .parser import parse
 from .request import Request
 from .signals import Interrupted, interruptible
 from .surface import LogSurface
@@ -86,6 +87,10 @@ def _dispatch(request: Request, surface: Surface) -> RunResult:
         from ..actions.forget import forget  # noqa: PLC0415
 
         return forget(work, surface)
+    if isinstance(work, Verify):
+        from ..actions.verify import verify  # noqa: PLC0415
+
+        return verify(work, surface)
     from ..actions.quarantine import quarantine  # noqa: PLC0415
 
     return quarantine(work, surface)

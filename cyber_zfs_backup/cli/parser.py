@@ -9,32 +9,42 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
-import stat
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
-from .. import __version__
 from ..config.job import (
     Action,
     Delivery,
-    Destination,
     Force,
     Job,
     RetentionPolicy,
-    SourceHost,
     UsageError,
 )
-from ..config.requests import Forget, Quarantine, destination_named
-from ..model.names import BadNameError, check_dataset
+from ..config.requests import Forget, Quarantine, Verify, destination_named
 from ..plan.cost import SendMode
 from . import helptext
-from .request import Request, Show
+from .options import (
+    PROGRAM,
+    add_dataset,
+    add_delivery,
+    add_destination,
+    add_dry_run,
+    add_exclude,
+    add_receive_dataset,
+    add_show,
+    add_source,
+    dataset_of,
+    destinations_of,
+    exclude_of,
+    receive_dataset_of,
+    show_of,
+    source_of,
+    whole_number,
+)
+from .request import Request
 from .show import emit
 
-PROGRAM = "cyber-zfs-backup"
-_COMMANDS = ("forget", "quarantine")
+_COMMANDS = ("forget", "quarantine", "verify")
 
 
 def parse(argv: Sequence[str], *, hostname: str | None = None) -> Request:
@@ -49,6 +59,8 @@ def parse(argv: Sequence[str], *, hostname: str | None = None) -> Request:
         return _forget(argv[1:], host)
     if argv and argv[0] == "quarantine":
         return _quarantine(argv[1:], host)
+    if argv and argv[0] == "verify":
+        return _verify(argv[1:], host)
     return _run(argv, host)
 
 
@@ -85,26 +97,18 @@ def run_parser() -> argparse.ArgumentParser:
         help="any of snapshot, expire, push (default: all three). Always done in the order snapshot, push, "
         "expire, whatever order they are written in; without push no network is touched",
     )
-    _add_dataset(what)
-    what.add_argument(
-        "--exclude",
-        action="append",
-        default=[],
-        metavar="DATASET-PATTERN",
-        help="leave out the datasets that the pattern fits, and all below them; may be given several times. "
-        "A shell pattern (* ? [...]; * fits '/' too) that is compared with the path below the tree's root "
-        "and with the full name",
-    )
+    add_dataset(what)
+    add_exclude(what)
     what.add_argument(
         "--retention-policy",
         nargs=3,
-        type=_count,
+        type=whole_number,
         default=(31, 12, 36),
         metavar=("DAYS", "WEEKS", "MONTHS"),
         help="how many daily, weekly and monthly snapshots to keep (default: 31 12 36); 0 leaves a kind out; "
         "one a year is kept for ever",
     )
-    _add_dry_run(what)
+    add_dry_run(what)
     force = parser.add_argument_group("what needs a yes, this once")
     force.add_argument(
         "--force-destroy-lots",
@@ -117,49 +121,11 @@ def run_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="send everything where the receiver has nothing yet, as the first push must (default: refuse)",
     )
-    _add_destination(parser.add_argument_group("where to push"), many=True)
-    _add_source(parser.add_argument_group("where from, if not from this machine (a pull)"))
-    _add_delivery(parser.add_argument_group("how to push"))
-    _add_show(parser)
+    add_destination(parser.add_argument_group("where to push"), many=True)
+    add_source(parser.add_argument_group("where from, if not from this machine (a pull)"))
+    add_delivery(parser.add_argument_group("how to push"))
+    add_show(parser)
     return parser
-
-
-def _add_delivery(push: argparse._ArgumentGroup) -> None:
-    push.add_argument(
-        "--send-mode",
-        choices=[mode.value for mode in SendMode],
-        default=SendMode.AUTO.value,
-        help="the form of an incremental: one package for the tree (replicate), one stream for each dataset "
-        "(level), or whichever is cheaper (auto, the default)",
-    )
-    push.add_argument(
-        "--lanes",
-        type=_count,
-        default=2,
-        metavar="N",
-        help="how many data connections at a time at most, from 1 to 16, to each destination (default: 2)",
-    )
-    push.add_argument(
-        "--stall-timeout",
-        type=_count,
-        default=Delivery().stall_timeout,
-        metavar="SECONDS",
-        help="end a stream on both sides once no byte has moved for so long (default: 900; 0: never)",
-    )
-    push.add_argument(
-        "--retries",
-        type=_count,
-        default=Delivery().retries,
-        metavar="N",
-        help="how often to try again where the network or a stream broke, each time after asking both sides "
-        "anew and after a longer wait (default: 2; 0: never). What needs a person is never tried again",
-    )
-    push.add_argument(
-        "--bookmark-base",
-        action="store_true",
-        help="keep each base as a bookmark, so that its snapshot may expire while a destination is away for "
-        "long (default: hold the snapshot)",
-    )
 
 
 def _run(argv: Sequence[str], host: str) -> Request:
@@ -167,26 +133,25 @@ def _run(argv: Sequence[str], host: str) -> Request:
     options, rest = parser.parse_known_args(argv)
     if rest:
         _refuse_rest(rest)
-    if any(not pattern for pattern in options.exclude):
-        raise UsageError("--exclude: an empty pattern fits nothing; write a dataset's path, or a pattern")
     job = Job(
-        dataset=_dataset(options, host),
+        dataset=dataset_of(options, host),
         actions=frozenset(Action(name) for name in options.action) if options.action else frozenset(Action),
-        destinations=_destinations(options, host),
-        source=_source(options),
+        destinations=destinations_of(options, host),
+        source=source_of(options),
         retention=RetentionPolicy(*options.retention_policy),
         force=Force(destroy_lots=options.force_destroy_lots, non_incremental=options.force_non_incremental),
-        exclude=tuple(options.exclude),
+        exclude=exclude_of(options),
         delivery=Delivery(
             send_mode=SendMode(options.send_mode),
             lanes=options.lanes,
             stall_timeout=options.stall_timeout,
             retries=options.retries,
+            bwlimit=options.bwlimit,
             bookmark_base=options.bookmark_base,
         ),
         dry_run=options.dry_run,
     )
-    return Request(job, _show(options))
+    return Request(job, show_of(options))
 
 
 def _forget(argv: Sequence[str], host: str) -> Request:
@@ -198,15 +163,17 @@ def _forget(argv: Sequence[str], host: str) -> Request:
         "the 16 digits that its property's name ends with",
     )
     what = parser.add_argument_group("what to do")
-    _add_dataset(what)
-    _add_receive_dataset(what)
-    _add_dry_run(what)
-    _add_source(parser.add_argument_group("where the tree is, if not on this machine"), config=True)
-    _add_show(parser)
+    add_dataset(what)
+    add_receive_dataset(what)
+    add_dry_run(what)
+    add_source(parser.add_argument_group("where the tree is, if not on this machine"), config=True)
+    add_show(parser)
     options = parser.parse_args(argv)
-    destination = destination_named(options.destination, _receive_dataset(options.zfs_receive_dataset, host))
-    work = Forget(_dataset(options, host), destination, _source(options), options.dry_run)
-    return Request(work, _show(options))
+    destination = destination_named(
+        options.destination, receive_dataset_of(options.zfs_receive_dataset, host)
+    )
+    work = Forget(dataset_of(options, host), destination, source_of(options), options.dry_run)
+    return Request(work, show_of(options))
 
 
 def _quarantine(argv: Sequence[str], host: str) -> Request:
@@ -219,227 +186,31 @@ def _quarantine(argv: Sequence[str], host: str) -> Request:
         "below it)",
     )
     what = parser.add_argument_group("what to do")
-    _add_dataset(what)
-    _add_dry_run(what)
-    _add_destination(parser.add_argument_group("where the copy is"))
-    _add_source(parser.add_argument_group("where the tree is, if not on this machine"))
-    _add_show(parser)
+    add_dataset(what)
+    add_dry_run(what)
+    add_destination(parser.add_argument_group("where the copy is"))
+    add_source(parser.add_argument_group("where the tree is, if not on this machine"))
+    add_show(parser)
     options = parser.parse_args(argv)
-    dataset = _dataset(options, host)
+    dataset = dataset_of(options, host)
     snapshots = tuple(name if "@" in name else f"{dataset}@{name}" for name in options.snapshots)
-    (destination,) = _destinations(options, host)
-    work = Quarantine(dataset, snapshots, destination, _source(options), options.dry_run)
-    return Request(work, _show(options))
+    (destination,) = destinations_of(options, host)
+    work = Quarantine(dataset, snapshots, destination, source_of(options), options.dry_run)
+    return Request(work, show_of(options))
 
 
-def _add_dataset(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--pool",
-        "--dataset",
-        dest="dataset",
-        metavar="POOL/DATASET",
-        help="the root of the tree to work on (default: HOSTNAME/HOSTNAME, unqualified)",
-    )
-
-
-def _add_dry_run(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--dry-run",
-        "--no-act",
-        "-n",
-        action="store_true",
-        help="read and plan, show the plan, and change nothing on either side; -v adds each reason "
-        "(default: do it)",
-    )
-
-
-def _add_receive_dataset(group: argparse._ArgumentGroup, *, many: bool = False) -> None:
-    group.add_argument(
-        "--zfs-receive-dataset",
-        action="append" if many else "store",
-        metavar="POOL/DATASET",
-        help="the dataset on the receiver that holds the copy of the tree (default: offsite/HOSTNAME)",
-    )
-
-
-def _add_destination(group: argparse._ArgumentGroup, *, many: bool = False) -> None:
-    more = ". Repeat it, each with a --zfs-receive-dataset of its own, for more receivers" if many else ""
-    group.add_argument(
-        "--ssh-destination",
-        action="append" if many else "store",
-        metavar="[USER@]HOST",
-        help=f"the receiver, as ssh knows it; '' is this machine, without ssh (default: offsite){more}",
-    )
-    _add_receive_dataset(group, many=many)
-    _add_ssh_config(group)
-    group.add_argument(
-        "--use-sudo",
-        action="store_true",
-        help="run zfs through sudo on the receiver (default: run zfs as the user that ssh logs in as)",
-    )
-
-
-def _add_ssh_config(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--ssh-config",
-        metavar="FILE",
-        help="the ssh configuration to use (default: ssh's own, ~/.ssh/config and /etc/ssh/ssh_config)",
-    )
-
-
-def _add_source(group: argparse._ArgumentGroup, *, config: bool = False) -> None:
-    group.add_argument(
-        "--source-ssh-destination",
-        default="",
-        metavar="[USER@]HOST",
-        help="the host that has the tree, as ssh knows it (default: '', this machine)",
-    )
-    group.add_argument(
-        "--source-use-sudo",
-        action="store_true",
-        help="run zfs through sudo on that host (default: run zfs as the user that ssh logs in as)",
-    )
-    if config:
-        _add_ssh_config(group)
-
-
-def _add_show(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what to show")
-    group.add_argument(
-        "--verbose",
-        "-v",
-        action="count",
-        default=0,
-        help="show the plan and each reason; twice: the commands too (default: one summary line an action)",
-    )
-    group.add_argument(
-        "--debug", action="store_true", help="as -vv, and show a traceback where something breaks"
-    )
-    group.add_argument("--quiet", "-q", action="store_true", help="show errors only")
-    group.add_argument(
-        "--json",
-        action="store_true",
-        help=f"print the result as one JSON document on stdout ('{PROGRAM} --help' ends with its shape); "
-        "messages still go to stderr",
-    )
-    progress = group.add_mutually_exclusive_group()
-    progress.add_argument(
-        "--progress",
-        dest="progress",
-        action="store_const",
-        const=True,
-        help="show the progress of transfers, also with --quiet (default: a bar on a terminal, elsewhere one "
-        "line a minute)",
-    )
-    progress.add_argument(
-        "--no-progress",
-        dest="progress",
-        action="store_const",
-        const=False,
-        help="show no progress",
-    )
-    group.add_argument(
-        "--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version and exit"
-    )
-
-
-def _show(options: argparse.Namespace) -> Show:
-    if options.quiet and (options.verbose or options.debug):
-        other = "--debug" if options.debug else "--verbose"
-        raise UsageError(f"--quiet and {other} contradict each other; write one of them")
-    return Show(
-        verbosity=max(options.verbose, 2 if options.debug else 0),
-        quiet=options.quiet,
-        json=options.json,
-        progress=options.progress,
-        debug=options.debug,
-    )
-
-
-def _dataset(options: argparse.Namespace, host: str) -> str:
-    if options.dataset is not None:
-        return str(options.dataset)
-    default = f"{host}/{host}"
-    try:
-        return check_dataset(default)
-    except BadNameError as error:
-        raise UsageError(
-            f"this machine's host name {host!r} cannot be a pool's name ({error}), so there is no default "
-            "tree; name it with --dataset POOL/DATASET"
-        ) from None
-
-
-def _receive_dataset(given: str | None, host: str) -> str:
-    if given is not None:
-        return given
-    default = f"offsite/{host}"
-    try:
-        return check_dataset(default)
-    except BadNameError as error:
-        raise UsageError(
-            f"this machine's host name {host!r} cannot be a dataset's name ({error}), so there is no default "
-            "for the receiver; name it with --zfs-receive-dataset POOL/DATASET"
-        ) from None
-
-
-def _destinations(options: argparse.Namespace, host: str) -> tuple[Destination, ...]:
-    """The receivers: each ssh destination with the dataset that was written for it, in the same order."""
-    hosts, datasets = _listed(options.ssh_destination), _listed(options.zfs_receive_dataset)
-    if hosts and datasets and len(hosts) != len(datasets):
-        raise UsageError(
-            f"--ssh-destination is given {_times(hosts)} and --zfs-receive-dataset {_times(datasets)}; "
-            "write one of each for every receiver, in the same order"
-        )
-    count = max(len(hosts), len(datasets), 1)
-    nowhere: list[str | None] = [None] * count
-    pairs = zip(hosts or ["offsite"] * count, datasets or nowhere, strict=True)
-    config = _ssh_config(options.ssh_config)
-    # On a source that is pulled from, this machine is one of several perhaps.
-    known_as = host if options.source_ssh_destination else ""
-    return tuple(
-        Destination(ssh, _receive_dataset(dataset, host), config, options.use_sudo, "" if ssh else known_as)
-        for ssh, dataset in pairs
-    )
-
-
-def _listed(given: str | list[str] | None) -> list[str]:
-    return [given] if isinstance(given, str) else given or []
-
-
-def _times(given: Sequence[str]) -> str:
-    return "once" if len(given) == 1 else f"{len(given)} times"
-
-
-def _source(options: argparse.Namespace) -> SourceHost:
-    config = _ssh_config(options.ssh_config)
-    return SourceHost(options.source_ssh_destination, config, options.source_use_sudo)
-
-
-def _ssh_config(name: str | None) -> Path | None:
-    """The absolute path of a configuration file that is there and can be read.
-
-    Absolute because ssh reads the word ``none`` as no file at all.
-    """
-    if name is None:
-        return None
-    try:
-        mode = os.stat(name).st_mode
-    except OSError as error:
-        raise UsageError(f"--ssh-config {name!r}: {error.strerror}") from None
-    except ValueError as error:
-        raise UsageError(f"--ssh-config {name!r}: {error}") from None
-    if stat.S_ISDIR(mode):
-        raise UsageError(f"--ssh-config {name!r} is a directory; name a file")
-    if not os.access(name, os.R_OK):
-        raise UsageError(f"--ssh-config {name!r} cannot be read by this user")
-    return Path(os.path.abspath(name))
-
-
-def _count(text: str) -> int:
-    # int() alone would take '1_000', ' 3' and digits of other scripts.
-    if not re.fullmatch(r"-?[0-9]{1,9}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(text)
+def _verify(argv: Sequence[str], host: str) -> Request:
+    parser = _Parser(f"{PROGRAM} verify", helptext.VERIFY)
+    what = parser.add_argument_group("what to compare")
+    add_dataset(what)
+    add_exclude(what)
+    add_destination(parser.add_argument_group("where the copies are"), many=True)
+    add_source(parser.add_argument_group("where the tree is, if not on this machine"))
+    add_show(parser)
+    options = parser.parse_args(argv)
+    exclude = exclude_of(options)
+    work = Verify(dataset_of(options, host), destinations_of(options, host), source_of(options), exclude)
+    return Request(work, show_of(options))
 
 
 def _unqualified(hostname: str) -> str:

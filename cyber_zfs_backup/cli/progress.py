@@ -21,7 +21,7 @@ from .escape import escape
 from .request import Show
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
 INTERVAL = 60.0
 """Seconds between two lines of one transfer, where there is no terminal for a bar."""
@@ -32,12 +32,18 @@ _log = logging.getLogger(__name__)
 class Meter(Protocol):
     """A way to show progress."""
 
+    @property
+    def estimates(self) -> bool:
+        """As ``actions.result.Surface.estimates``."""
+
     def transfer(self, label: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
         """As ``actions.result.Surface.progress``."""
 
 
 class Silence:
     """Shows nothing."""
+
+    estimates = False
 
     @contextlib.contextmanager
     def transfer(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
@@ -46,32 +52,44 @@ class Silence:
 
 
 class Lines:
-    """One log line a minute for each transfer; short ones stay silent."""
+    """One log line a minute for each transfer; short ones stay silent.
 
-    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+    ``estimates`` is whether totals are wanted: they cost a command for each stream, of every run.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        estimates: bool = False,
+    ) -> None:
+        self.estimates = estimates
         self._write = write
         self._clock = clock
 
     @contextlib.contextmanager
     def transfer(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """Write a line each time that a minute has passed since the last one."""
-        begun = self._clock()
-        moved = 0
-        due = begun + INTERVAL
+        """Write a line each time that a minute has passed since the last one; its rate is of that time."""
+        moved = told = 0
+        since = self._clock()
 
         def advance(count: int) -> None:
-            nonlocal moved, due
+            nonlocal moved, told, since
             moved += count
             now = self._clock()
-            if now >= due:
-                due = now + INTERVAL
-                self._write(f"{label}: {describe(moved, total, now - begun)}")
+            if now - since >= INTERVAL:
+                rate = (moved - told) / (now - since) if now > since else None
+                told, since = moved, now
+                self._write(f"{label}: {describe(moved, total, rate)}")
 
         yield advance
 
 
 class Bars:
     """A bar for each transfer, all of them in one display while at least one transfer lasts."""
+
+    estimates = True
 
     def __init__(self, handler: logs.Handler) -> None:
         self._handler = handler
@@ -83,10 +101,19 @@ class Bars:
     def transfer(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """Show a bar with bytes, rate and the time that is left."""
         display = self._enter()
+        moved = 0
         try:
-            task = display.add_task(escape(label), total=total)
+            task = display.add_task(escape(label), total=total or None, estimate=total)
+
+            def advance(count: int) -> None:
+                nonlocal moved
+                moved += count
+                if total and moved > total >= moved - count:
+                    _open_end(display, task)
+                display.advance(task, count)
+
             try:
-                yield lambda count: display.advance(task, count)
+                yield advance
             finally:
                 display.remove_task(task)
         finally:
@@ -122,15 +149,42 @@ def choose(how: Show, handler: logs.Handler, environ: Mapping[str, str], stderr:
     if terminal and _rich_is_there():
         return Bars(handler)
     # With --quiet --progress the line must pass a threshold that hides notices.
-    return Lines(lambda line: _log.log(logging.ERROR if how.quiet else logs.NOTICE, "%s", line))
+    level = logging.ERROR if how.quiet else logs.NOTICE
+    return Lines(lambda line: _log.log(level, "%s", line), estimates=how.progress is True)
 
 
-def describe(moved: int, total: int | None, seconds: float) -> str:
-    """How far a transfer has come: ``1.5 GiB of 3.0 GiB (50 %), 25.0 MiB/s``."""
-    said = size(moved)
-    if total:
-        said += f" of {size(total)} ({min(100, 100 * moved // total)} %)"
-    return f"{said}, {size(moved / seconds)}/s" if seconds > 0 else said
+def describe(moved: int, total: int | None, rate: float | None) -> str:
+    """How far a transfer has come: ``1.5 GiB of about 3.0 GiB, 50%, 25.0 MiB/s, about 1 min left``.
+
+    ``moved`` and ``total`` (an estimate, or ``None``) are bytes, ``rate`` is bytes per second where known.
+    """
+    said = [size(moved)]
+    if total and moved > total:
+        said.append(f"more than the estimated {size(total)}")
+    elif total:
+        said = [f"{size(moved)} of about {size(total)}", f"{100 * moved // total}%"]
+    if rate is not None:
+        said.append(f"{size(rate)}/s")
+    if total and rate and moved < total:
+        said.append(f"about {duration((total - moved) / rate)} left")
+    return ", ".join(said)
+
+
+def brief(moved: int, total: int | None, rate: float | None) -> str:
+    """The same beside a bar: ``1.5 GiB/3.0 GiB 50% 25.0 MiB/s 62 s left``."""
+    known = total if total and moved <= total else None
+    said = f"{size(moved)}/{size(known)} {100 * moved // known}%" if known else size(moved)
+    if rate is not None:
+        said += f" {size(rate)}/s"
+    return f"{said} {duration((known - moved) / rate)} left" if known and rate and moved < known else said
+
+
+def duration(seconds: float) -> str:
+    """A time for people, in the largest unit of which it has two or more: ``90 s``, ``4 min``, ``3 days``."""
+    for unit, length, below in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172800)):
+        if seconds < below:
+            return f"{max(1, round(seconds / length))} {unit}"
+    return f"{round(seconds / 86400)} days"
 
 
 def size(count: float) -> str:
@@ -154,26 +208,35 @@ def _rich_is_there() -> bool:
 def _display() -> Progress:
     # rich takes a quarter of a second to import; only a terminal that shows a transfer pays for it.
     from rich.console import Console  # noqa: PLC0415
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task  # noqa: PLC0415
+    from rich.table import Column  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    class Words(ProgressColumn):
+        """What ``say`` answers. It keeps to one line: where there is little room a label is cut off first."""
+
+        def __init__(self, say: Callable[[Task], str], *, yields: bool = False) -> None:
+            super().__init__(Column(no_wrap=not yields))
+            self._say = say
+
+        def render(self, task: Task) -> Text:
+            return Text(self._say(task), no_wrap=True, overflow="ellipsis")
 
     return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        Words(lambda task: task.description, yields=True),
+        BarColumn(16),
+        Words(lambda task: brief(int(task.completed), task.fields["estimate"], task.speed)),
         console=Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")) or None),
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
     )
+
+
+def _open_end(display: Progress, number: TaskID) -> None:
+    """Let a bar whose estimate was too low only show that something moves."""
+    task = next(task for task in display.tasks if task.id == number)
+    task.total = task.finished_time = None
 
 
 def current(how: Show, handler: logs.Handler) -> Meter:

@@ -6,7 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..config.job import Job
-from ..config.requests import Forget, Quarantine
+from ..config.requests import Forget, Quarantine, Verify
+
+Work = Job | Forget | Quarantine | Verify
+"""What can be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +31,5 @@ class Show:
 class Request:
     """One call of the command, understood and checked."""
 
-    work: Job | Forget | Quarantine
+    work: Work
     show: Show = Show()

@@ -37,7 +37,7 @@ from ..actions.result import ActionResult, Outcome, Problem, RunResult
 from ..config.job import Action, Job
 from ..config.requests import Forget, Quarantine
 from .escape import escape
-from .request import Request, Show
+from .request import Request, Show, Work
 
 SCHEMA = 1
 
@@ -104,10 +104,11 @@ def show_error(request: Request, kind: str, message: str, exit_code: int) -> Non
     )
 
 
-def _labels(work: Job | Forget | Quarantine) -> list[str]:
-    if not isinstance(work, Job):
+def _labels(work: Work) -> list[str]:
+    if isinstance(work, Forget | Quarantine):
         return [work.destination.label]
-    return [each.label for each in work.destinations] if Action.PUSH in work.actions else []
+    local = isinstance(work, Job) and Action.PUSH not in work.actions
+    return [] if local else [each.label for each in work.destinations]
 
 
 def document(result: RunResult) -> dict[str, object]:

@@ -19,6 +19,11 @@ class LogSurface:
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
 
+    @property
+    def estimates(self) -> bool:
+        """Whether the meter makes use of totals."""
+        return self._meter.estimates
+
     def note(self, message: str) -> None:
         """Something everybody wants to know."""
         _log.log(NOTICE, "%s", message)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the two commands beside the plain run are asked to do: frozen, checked values."""
+"""What the commands beside the plain run are asked to do: frozen, checked values."""
 
 from __future__ import annotations
 
@@ -74,6 +74,20 @@ class Quarantine:
             raise UsageError(
                 f"quarantine: {snapshot!r} is outside the tree {self.dataset!r}; name its tree with --dataset"
             ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Compare a tree with its copies; read only."""
+
+    dataset: str
+    destinations: tuple[Destination, ...]
+    source: SourceHost = field(default_factory=SourceHost)
+    exclude: tuple[str, ...] = ()
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _check_root(self.dataset)
 
 
 def destination_named(label: str, dataset: str) -> Destination | Tag:

@@ -18,11 +18,13 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import IO
 
+from .bandwidth import Bandwidth, Pace
 from .children import CannotStartError, Child, Words
 from .protocol import Finished, Transfer
 from .shield import Cancel
 
 _PIPE = 1 << 20
+_NARROW = 1 << 14
 _KEEP = 1 << 16
 """How much of the head, and of the tail, of what a process says is kept: -v and warnings can be endless."""
 _BULK = 1 << 16
@@ -107,9 +109,20 @@ class _Process:
 class Pump:
     """Runs one transfer, in one thread; ``cancel`` ends it from outside."""
 
-    def __init__(self, ends: Ends, limits: Limits, on_bytes: Callable[[int], None], cancel: Cancel) -> None:
+    def __init__(
+        self,
+        ends: Ends,
+        limits: Limits,
+        on_bytes: Callable[[int], None],
+        cancel: Cancel,
+        bandwidth: Bandwidth | None = None,
+    ) -> None:
         self._ends = ends
         self._limits = limits
+        self._pace = bandwidth.pace() if bandwidth else None
+        self._piece = bandwidth.piece(_PIPE) if bandwidth else _PIPE
+        # A pipe holds a second's worth at most: what is in it when its sender fails still has to go through.
+        self._width = min(_PIPE, max(_NARROW, bandwidth.rate)) if bandwidth else _PIPE
         self._on_bytes = on_bytes
         self._cancel = cancel
         self._poll = select.poll()
@@ -133,7 +146,7 @@ class Pump:
         receiver = _Process(side, child, (child.stdout, child.stderr))
         how = _How.LEFT
         try:
-            _widen(child.stdin)
+            _widen(child.stdin, self._width)
             self._listen(receiver)
             how = self._feed(child.stdin.fileno())
             self._report()
@@ -166,7 +179,7 @@ class Pump:
                 return _How.LEFT
             self._sender = _Process(side, child, (child.stderr,))
             self._listen(self._sender)
-            _widen(child.stdout)
+            _widen(child.stdout, self._width)
             how = self._move(child.stdout.fileno(), sink)
             if how is _How.STALLED:
                 return how
@@ -195,8 +208,10 @@ class Pump:
                 if how is not None:
                     return how
                 waits_at = time.monotonic() + _REPORT_EVERY
+            if self._pace is not None:
+                self._keep_pace(self._pace, sink)
             try:
-                count = os.splice(source, sink, _PIPE, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
+                count = os.splice(source, sink, self._piece, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
             except BlockingIOError:
                 waits_at = 0.0
                 continue
@@ -204,12 +219,27 @@ class Pump:
                 return _How.LEFT
             self._moved += count
             self._last_move = time.monotonic()
+            if self._pace is not None:
+                self._pace.moved(count)
             if self._last_move - self._reported_at >= _REPORT_EVERY:
                 self._report()
             if count < _BULK:
                 waits_at = 0.0
             else:
                 time.sleep(_GATHER)
+
+    def _keep_pace(self, pace: Pace, sink: int) -> None:
+        """Wait until the limit lets more bytes move, or until the receiving side has gone.
+
+        Never a silence: bytes could move now, and the move that follows begins the watch on silence anew.
+        """
+        while (left := pace.wait()) > 0:
+            if self._moved > self._reported:
+                left = min(left, max(0.0, self._reported_at + _REPORT_EVERY - time.monotonic()))
+            if self._wait({sink: 0}, left):
+                return
+            if time.monotonic() - self._reported_at >= _REPORT_EVERY:
+                self._report()
 
     def _ready_to_move(self, source: int, sink: int) -> _How | None:
         """Wait until bytes can move; the end of the stream, where that comes first."""
@@ -296,9 +326,9 @@ class Pump:
                 self._poll.unregister(fd)
 
 
-def _widen(pipe: IO[bytes]) -> None:
-    """Make a pipe as wide as one splice; where that is refused the narrow one works too."""
+def _widen(pipe: IO[bytes], width: int) -> None:
+    """Make a pipe that many bytes wide; where that is refused the common one works too."""
     try:
-        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
+        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, width)
     except OSError:
         return

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from .bandwidth import Bandwidth
 from .errors import HostError, HostErrorKind
 from .protocol import Argv, Finished, Transfer
 from .pump import Ends, Limits, Pump, Side
@@ -46,7 +47,8 @@ class ProcessLink:
     ``stall`` is in seconds: a stream that has begun and not ended, and of which no byte moves for
     that long, is ended on both sides. None: never. It does not count before a stream's first byte
     (a sender that reads metadata) nor after its last (a receiver that commits): there ``patience``
-    does, in seconds too, which should be much longer.
+    does, in seconds too, which should be much longer. ``bandwidth`` limits this link's transfers
+    together with all others that were given the same one; a wait for it is no silence.
     """
 
     def __init__(
@@ -56,10 +58,12 @@ class ProcessLink:
         *,
         stall: float | None = None,
         patience: float | None = None,
+        bandwidth: Bandwidth | None = None,
     ) -> None:
         self._source = source
         self._receiver = receiver
         self._limits = Limits(stall, patience)
+        self._bandwidth = bandwidth
         self._lock = threading.Lock()
         self._running: set[Cancel] = set()
         self._stopped = False
@@ -93,7 +97,8 @@ class ProcessLink:
                     raise HostError(HostErrorKind.STOPPED, where, "the run is being ended", "run this again")
                 self._running.add(cancel)
             try:
-                transfer = shielded(Pump(ends, self._limits, on_bytes, cancel).run, cancel)
+                pump = Pump(ends, self._limits, on_bytes, cancel, self._bandwidth)
+                transfer = shielded(pump.run, cancel)
             finally:
                 with self._lock:
                     self._running.discard(cancel)

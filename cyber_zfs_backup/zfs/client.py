@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from ..hosts.errors import HostError
 from ..hosts.protocol import Finished, Host
 from ..model.trees import Bookmark, Snapshot
 from . import commands, parse
@@ -47,6 +48,10 @@ class Zfs:
     def partial_properties(self, root: str) -> parse.Properties | None:
         """Type, encryption and resume token of the tree's datasets; ``None`` without such a root."""
         return self._about(commands.get_partial(root), root)
+
+    def verify_properties(self, root: str) -> parse.Properties | None:
+        """The same, and the bytes written to each dataset since its newest snapshot."""
+        return self._about(commands.get_verify(root), root)
 
     def _about(self, argv: list[str], root: str) -> parse.Properties | None:
         finished = self._run(argv)
@@ -122,6 +127,18 @@ class Zfs:
             argv = commands.destroy_estimate(dataset, batch, recursive=recursive)
             total += self._ask(argv, parse.reclaimed)
         return total
+
+    def estimate(self, send: Sequence[str], timeout: float | None = None) -> int | None:
+        """About how many bytes a send (a vector of ``commands``) would have; asked within so many seconds.
+
+        ``None`` where zfs could not tell, for whatever reason: this is for people to look at, never an error.
+        """
+        try:
+            finished = self.host.run(self.argv(commands.send_estimate(send)), timeout=timeout)
+        except HostError:
+            return None
+        # zfs prints this on stdout or stderr, by version.
+        return parse.send_size(f"{finished.stdout}\n{finished.stderr}") if finished.ok else None
 
     # Changes
 

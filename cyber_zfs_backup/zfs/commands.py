@@ -36,6 +36,12 @@ def get_partial(root: str) -> list[str]:
     ]  # fmt: skip
 
 
+def get_verify(root: str) -> list[str]:
+    """The same, and what has been written to each since its newest snapshot."""
+    *words, properties, _ = get_partial(root)
+    return [*words, f"{properties},written", root]
+
+
 def list_snapshots(root: str) -> list[str]:
     """Every snapshot below a root. These three columns are the quick ones (OpenZFS 2.2, zfs-list.8)."""
     return ["zfs", "list", "-Hp", "-o", "name,guid,createtxg", "-t", "snapshot", "-r", root]
@@ -189,6 +195,11 @@ def send_level(target: str, base: str, *, properties: bool, raw: bool = True) ->
 def send_resume(token: str, *, raw: bool = True) -> list[str]:
     """Go on where a partial receive ended; ``raw`` as in ``send_level``."""
     return [*(_SEND if raw else _SEND_TO_ENCRYPTED), "-t", token]
+
+
+def send_estimate(send: Sequence[str]) -> list[str]:
+    """How many bytes a send (any vector that is built above) would have about; sends nothing."""
+    return [*send[:2], "-nvP", *send[2:]]
 
 
 def token_contents(token: str) -> list[str]:

@@ -120,6 +120,12 @@ def snapshots(text: str) -> dict[str, list[Snapshot]]:
     return found
 
 
+def number_of(about: Mapping[str, Property], name: str) -> int:
+    """The value of a dataset's numeric property (with -p); 0 where it has none."""
+    value = about[name].value if name in about else "-"
+    return 0 if value == "-" else _whole_number(value, f"{name} {value}")
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """The snapshots and bookmarks of a tree, each by full dataset name."""
@@ -228,6 +234,12 @@ def reclaimed(text: str) -> int:
         if fields[0] == "reclaim" and len(fields) == 2:
             return _whole_number(fields[1], line)
     return 0
+
+
+def send_size(text: str) -> int | None:
+    """The bytes that ``zfs send -nvP`` says a stream would have; ``None`` where it does not say."""
+    match = re.search(r"^size\t([0-9]{1,20})$", text, re.MULTILINE)
+    return int(match.group(1)) if match else None
 
 
 def token_contents(text: str) -> TokenContents:

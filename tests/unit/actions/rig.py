@@ -45,6 +45,8 @@ class Said:
     details: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     moved: list[int] = field(default_factory=list)
+    shown: list[tuple[str, int | None]] = field(default_factory=list)
+    estimates: bool = False
 
     def note(self, message: str) -> None:
         self.notes.append(message)
@@ -57,6 +59,7 @@ class Said:
 
     @contextmanager
     def progress(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        self.shown.append((label, total))
         yield self.moved.append
 
 

@@ -87,6 +87,7 @@ def test_no_arguments_mean_the_defaults_of_the_reference() -> None:
         ("--send-mode level", replace(DEFAULT, delivery=Delivery(send_mode=SendMode.LEVEL))),
         ("--stall-timeout 0", replace(DEFAULT, delivery=Delivery(stall_timeout=0))),
         ("--retries 5", replace(DEFAULT, delivery=Delivery(retries=5))),
+        ("--bwlimit 20M", replace(DEFAULT, delivery=Delivery(bwlimit=20 << 20))),
         ("--bookmark-base", replace(DEFAULT, delivery=Delivery(bookmark_base=True))),
         ("--source-ssh-destination nas", replace(DEFAULT, source=SourceHost("nas"))),
         (
@@ -187,6 +188,8 @@ def test_a_name_that_zfs_allows_is_taken(name: str) -> None:
         ),
         (["--stall-timeout", "-1"], "--stall-timeout -1: write seconds, or 0 for never"),
         (["--stall-timeout", "1m"], "'1m' is not a whole number"),
+        (["--bwlimit", "0"], "'0' is less than 1 KiB per second; write bytes per second, for example 500k"),
+        (["--bwlimit", "fast"], "'fast' is no rate"),
         (["--retries", "101"], "--retries 101: write a number from 0 to 100"),
         (["--ssh-destination=-oProxyCommand=id"], "--ssh-destination '-oProxyCommand=id' is no host"),
         (["--ssh-destination", "a b"], "--ssh-destination 'a b' is no host"),

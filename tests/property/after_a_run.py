@@ -117,7 +117,7 @@ class Undisturbed:
         if not table.conflicts:
             assert action(result, "push").outcome is Outcome.NOTHING, problems(result)
             assert done == [[], []], f"a push with nothing new runs commands that could change: {done}"
-        assert not rig.link.transfers
+            assert not rig.link.transfers
 
 
 def arrived(rig: TwoCopies) -> bool:

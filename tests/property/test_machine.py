@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import random
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, seed, settings
@@ -23,15 +22,13 @@ QUICK = 150
 STEPS = 30
 
 
-def test_every_step_is_safe_whatever_failed_before_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_step_is_safe_whatever_failed_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = int(os.environ.get("CYBER_ZFS_BACKUP_MACHINE_RUNS", QUICK))
     chosen = int(os.environ.get("CYBER_ZFS_BACKUP_MACHINE_SEED", random.SystemRandom().randrange(2**32)))
     print(
         f"to play the same again: CYBER_ZFS_BACKUP_MACHINE_RUNS={runs} CYBER_ZFS_BACKUP_MACHINE_SEED={chosen}"
     )
-    without_threads(monkeypatch, tmp_path)
+    without_threads(monkeypatch)
     happened.clear()
     run_state_machine_as_test(
         seed(chosen)(Machine),

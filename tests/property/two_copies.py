@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import pytest
 
-from cyber_zfs_backup.actions import ask, execute, lock, run
+from cyber_zfs_backup.actions import ask, execute, run
+from cyber_zfs_backup.actions.lock import PushLock
 from cyber_zfs_backup.config.job import Destination
 from cyber_zfs_backup.plan.ledger import destination_tag
 from tests.fake.front import Streams
@@ -174,9 +174,15 @@ def _done(do: Callable[[], Answer]) -> Future[Answer]:
     return future
 
 
-def without_threads(monkeypatch: pytest.MonkeyPatch, locks: Path) -> None:
-    """Let the product do in one thread what it does in several, and lock in a folder of the test's."""
-    monkeypatch.setattr(lock, "lock_folder", lambda: locks)
+@contextmanager
+def _unlocked(source: str, destination: Destination) -> Iterator[PushLock]:
+    """The lock, as it is where there is only one run at a time."""
+    yield PushLock()
+
+
+def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the product do in one thread what it does in several, and without files."""
+    monkeypatch.setattr(run, "push_lock", _unlocked)
     monkeypatch.setattr(ask, "Asked", AskedAtOnce)
     monkeypatch.setattr(run, "Asked", AskedAtOnce)
     monkeypatch.setattr(execute, "ThreadPoolExecutor", OneAfterAnother)

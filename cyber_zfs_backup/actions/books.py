@@ -46,7 +46,9 @@ def announce(ends: Ends, facts: PushFacts, ledger: Ledger, plan: PushPlan) -> Le
     for name, paths in wanted.items():
         # A confirmed base is held already: a push with nothing new changes nothing.
         if any(ledger.of(path).base != name for path in paths):
-            _hold(ends, facts, name, paths)
+            # What a bookmark keeps needs no hold, and nobody would release it.
+            kept = {path for path in paths if ledger.of(path).marked and ledger.of(path).base == name}
+            _hold(ends, facts, name, [path for path in paths if path not in kept], whole=not kept)
     # Only where it is named: nobody would release it elsewhere.
     alone = [
         full for path, names in adopted.items() for name in names for full in _named(facts, [path], name)
@@ -122,7 +124,8 @@ def withdraw(ends: Ends, facts: PushFacts, books: Books) -> None:
 
 def _apart(ends: Ends, facts: PushFacts, before: Ledger) -> list[str]:
     """The excluded datasets that took part in an earlier push, by the names that the root's record has."""
-    paths = [path for path in sorted(facts.excluded) if path not in before.lagging]
+    pending = bool(before.root.pending)
+    paths = [path for path in sorted(facts.excluded) if pending or path not in before.lagging]
     if not paths or not before.root.names:
         return []
     found = ends.source.named_snapshots(
@@ -132,7 +135,12 @@ def _apart(ends: Ends, facts: PushFacts, before: Ledger) -> list[str]:
 
 
 def standings(answers: Answers, plan: PushPlan, target: str, tag: str) -> dict[str, Standing]:
-    """What the answers of both sides show of each dataset that takes part."""
+    """What the answers of both sides show of each dataset that takes part.
+
+    Where a plan's renames were not done, or a copy waits for its new parent, what the receiver has of a
+    dataset may stand under another name, as in a conflict.
+    """
+    elsewhere = bool(plan.moves or plan.waiting)
     found = {}
     for path in plan.targets:
         there = answers.receiver.datasets.get(path) if answers.receiver else None
@@ -152,7 +160,7 @@ def standings(answers: Answers, plan: PushPlan, target: str, tag: str) -> dict[s
             confirmed=confirmed,
             marked=marked,
             arriving=token.name if token is not None and token.usable else None,
-            conflicted=path in plan.conflicted,
+            conflicted=elsewhere or path in plan.conflicted,
         )
     return found
 
@@ -164,8 +172,8 @@ def not_there(ends: Ends, path: str, name: str) -> ZfsError:
     return ZfsError(ends.receiver.label, Finished(("zfs", "receive"), 0, "", said))
 
 
-def _hold(ends: Ends, facts: PushFacts, name: str, paths: list[str]) -> None:
-    if not facts.excluded and len(paths) > 1:
+def _hold(ends: Ends, facts: PushFacts, name: str, paths: list[str], *, whole: bool) -> None:
+    if whole and not facts.excluded and len(paths) > 1:
         ends.source.hold_tree(facts.hold_tag, facts.root, name)
     else:
         ends.source.hold(facts.hold_tag, _named(facts, paths, name))

@@ -99,7 +99,8 @@ class Executor:
         for step in plan.steps:
             if self._done.hopeless:
                 break
-            if _hit(step.path, failed):
+            if _hit(step.path, failed) or (failed and step.kind is StepKind.REPLICATE):
+                # A package for trees that do not fit fails half way.
                 continue
             if step.kind is StepKind.LEVEL or (step.kind.begins and not apart):
                 joined.append(step)

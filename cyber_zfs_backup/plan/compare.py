@@ -181,6 +181,9 @@ class _Comparer:
         if there.snapshots:
             self._present(dataset, there, target, token)
         else:
+            if self._elsewhere(dataset, everywhere=True) is not None:
+                # What began to arrive here was another dataset, and this one's copy has another name.
+                self.astray.append(path)
             reason = "nothing of this dataset has arrived whole"
             self.gaps.append(Gap(path, target, None, reason, creates=True, token=token))
 

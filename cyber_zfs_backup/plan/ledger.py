@@ -271,7 +271,13 @@ def set_apart(ledger: Ledger, before: Ledger, paths: Iterable[str]) -> Ledger:
     The root's moves on; what it said of them before this push still holds.
     """
     known = replace(before.root, former=(), properties="")
-    return replace(ledger, lagging={**dict.fromkeys(paths, known), **ledger.lagging})
+    lagging = dict(ledger.lagging)
+    for path in paths:
+        own = lagging.get(path, known)
+        # As long as anything of the root's is pending, a dataset with a record of its own may have got it.
+        more = [name for name in known.names if known.pending and name not in own.names]
+        lagging[path] = replace(own, pending=(*own.pending, *more)) if more else own
+    return replace(ledger, lagging=lagging)
 
 
 def withdrawn(before: Ledger, announced_since: Ledger, paths: Iterable[str]) -> tuple[Release, ...]:
@@ -321,7 +327,8 @@ def _root_lags(ledger: Ledger, before: Ledger, standings: Mapping[str, Standing]
         path: record
         for path, standing in standings.items()
         if path
-        and not (standing.names and {*standing.names} <= {base, *pending})
+        # A record of its own that is out of date would hide what the root's names.
+        and (path in ledger.lagging or not (standing.names and {*standing.names} <= {base, *pending}))
         and (record := _lag(before, path, standing)) is not None
     }
     marked = root.marked or (ledger.root.marked and ledger.root.base == base)

@@ -59,11 +59,12 @@ def plan_moves(
     below them, stay where they are.
     """
     wanted = frozenset(path for path in astray if path)
-    mover = _Mover(source, receiver, _homes(source, receiver, wanted, arriving))
+    mover = _Mover(source, receiver, _homes(source, receiver, wanted, arriving), refused)
     for path, dataset in source.datasets.items():
         if path and not any(is_within(above, path) for above in _these(refused, path)):
-            there = path in wanted and path in receiver.datasets
-            mover.place(dataset, anew=there and created_anew(source, receiver, dataset))
+            # What is in its way may have come there with its parent.
+            there = path in wanted and path in mover.receiver.datasets
+            mover.place(dataset, anew=there and created_anew(source, mover.receiver, dataset))
     return mover.result()
 
 
@@ -137,7 +138,10 @@ def _newest_held(dataset: Dataset, holder: Mapping[int, str]) -> Snapshot | None
 class _Mover:
     """The imagined receiver, and where each of its datasets is by now."""
 
-    def __init__(self, source: Tree, receiver: Tree, homes: Mapping[str, str]) -> None:
+    def __init__(
+        self, source: Tree, receiver: Tree, homes: Mapping[str, str], refused: Container[str]
+    ) -> None:
+        self._refused = refused
         self._source = source
         self._tree = receiver
         self._homes = homes
@@ -145,6 +149,11 @@ class _Mover:
         self._at = {path: path for path in receiver.datasets}
         self._moves: list[Move] = []
         self._waiting: set[str] = set()
+
+    @property
+    def receiver(self) -> Tree:
+        """The receiver as it is by now."""
+        return self._tree
 
     def place(self, dataset: Dataset, *, anew: bool) -> None:
         """Bring the copy of one dataset to its path; those above it have been placed before.
@@ -164,7 +173,8 @@ class _Mover:
             return
         if path in self._tree.datasets:
             self._clear(path)
-        self._move(path, self._at[home], path, "it was renamed on the source")
+        if path not in self._tree.datasets:
+            self._move(path, self._at[home], path, "it was renamed on the source")
 
     def result(self) -> Moves:
         """What has been decided."""
@@ -176,8 +186,12 @@ class _Mover:
         return next(before for before, now in self._at.items() if now == path)
 
     def _clear(self, path: str) -> None:
-        """Move away what stands at a path: to where it belongs, or to another name (perhaps for a while)."""
+        """Move away what stands at a path: to where it belongs, or to another name (perhaps for a while).
+
+        What could not be moved before stays."""
         owner = self._owner.get(self._occupant(path))
+        if owner is not None and _these(self._refused, owner):
+            return
         taken = {*self._tree.datasets, *self._source.datasets}
         if owner is None:
             aside = free_name(f"{path}.old", taken)

@@ -15,7 +15,7 @@ from .compare import Comparison, Gap, Orphan, Seen, compare
 from .conflicts import Conflict, ConflictKind
 from .cost import Choice, Form, SendMode, Shape, choose
 from .moves import Move, Moves, plan_moves
-from .steps import Step, StepKind, is_raw, level_steps
+from .steps import Step, StepKind, in_a_circle, is_raw, level_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +173,9 @@ def _replicate_obstacle(question: PushQuestion, found: Comparison, gaps: Iterabl
         return "some datasets cannot be pushed"
     if found.waiting:
         return f"{question.source.full(found.waiting[0])} waits for its parent"
+    circle = in_a_circle(question.source)
+    if circle is not None:
+        return f"{question.source.full(circle)} and its origin would wait for each other"
     listed = {gap.path: gap for gap in gaps}
     root = listed.get("")
     if root is None:

@@ -51,7 +51,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class _Origin:
+class Origin:
     """The snapshot that a clone began with: the path of its dataset, and itself."""
 
     path: str
@@ -65,18 +65,48 @@ def level_steps(
 
     First what mends (tokens), then what begins (full streams, clones, what follows a bookmark), parents
     before children, then the rest. ``carrying`` are the paths whose properties travel. A clone waits where
-    its origin has yet to arrive; a child whose parent failed gets no step and is not waited for.
+    its origin has yet to arrive; a child whose parent failed gets no step and is not waited for. Where
+    nothing is left but clones that wait for each other (one below which its own origin was moved), the first
+    of them is sent in full.
     """
     level = _Level(source, receiver, {gap.path: gap for gap in gaps}, carrying)
     for gap in gaps:
         level.add(gap)
-    return level.repairs + level.begins + level.goes_on, tuple(level.waiting)
+    if level.waiting and not level.steps:
+        level.add(level.take_first())
+    return level.steps, tuple(level.waiting)
 
 
 def is_raw(source: Tree, receiver: Tree | None, path: str) -> bool:
     """Whether a dataset is sent raw: always, but to a copy that is encrypted though its source is not."""
     there = receiver.datasets.get(path) if receiver else None
     return source.datasets[path].encrypted or there is None or not there.encrypted
+
+
+def in_a_circle(source: Tree) -> str | None:
+    """A dataset that must wait for its origin, which waits for it: ``send -R`` finds no order for them."""
+    if not any(dataset.origin for dataset in source.datasets.values()):
+        return None
+    first = {path: _awaited(source, path) for path in source.datasets}
+    while ready := [path for path, others in first.items() if not others & first.keys()]:
+        for path in ready:
+            del first[path]
+    return next(iter(first), None)
+
+
+def _awaited(source: Tree, path: str) -> set[str]:
+    origin, above = origin_of(source, path), parent(path)
+    return ({origin.path} if origin else set()) | ({above} if above is not None else set())
+
+
+def origin_of(source: Tree, path: str) -> Origin | None:
+    """Where a dataset began, if that is in the tree too."""
+    full, _, name = (source.datasets[path].origin or "").partition("@")
+    if full != source.root and not full.startswith(f"{source.root}/"):
+        return None
+    dataset = source.datasets.get(relative(source.root, full))
+    snapshot = dataset.named(name) if dataset else None
+    return Origin(dataset.path, snapshot) if dataset and snapshot else None
 
 
 class _Level:
@@ -91,10 +121,22 @@ class _Level:
         self._gaps = gaps
         self._carrying = carrying
         self._coming: set[str] = set()
+        self._whole: str | None = None
         self.repairs: list[Step] = []
         self.begins: list[Step] = []
         self.goes_on: list[Step] = []
         self.waiting: list[str] = []
+
+    @property
+    def steps(self) -> list[Step]:
+        """All steps in order."""
+        return self.repairs + self.begins + self.goes_on
+
+    def take_first(self) -> Gap:
+        """The first that waits; from now on it waits for no origin."""
+        path = self.waiting.pop(0)
+        self._whole = path
+        return self._gaps[path]
 
     def add(self, gap: Gap) -> None:
         """The steps of one dataset."""
@@ -105,9 +147,9 @@ class _Level:
                 self.waiting.append(gap.path)
             return
         resumes = gap.token is not None and gap.token.usable
-        origin = self._origin(gap) if gap.creates and not resumes else None
+        origin = origin_of(self._source, gap.path) if gap.creates and not resumes else None
         if origin is not None and not self._has(origin):
-            if origin.path in self._gaps:
+            if origin.path in self._gaps and gap.path != self._whole:
                 self.waiting.append(gap.path)
                 return
             origin = None
@@ -121,7 +163,7 @@ class _Level:
             step = Step(StepKind.LEVEL, gap.path, gap.reason, gap.target.name, base.name)
             self.goes_on.append(replace(step, properties=carries, raw=raw))
 
-    def _begin(self, gap: Gap, origin: _Origin | None, *, raw: bool) -> Snapshot | None:
+    def _begin(self, gap: Gap, origin: Origin | None, *, raw: bool) -> Snapshot | None:
         """The step before the last, where one is needed; answers what the last goes on from."""
         ours = self._source.datasets[gap.path].snapshots
         if isinstance(gap.base, Bookmark):
@@ -142,16 +184,7 @@ class _Level:
         self.begins.append(replace(step, properties=True, creates=True))
         return first
 
-    def _origin(self, gap: Gap) -> _Origin | None:
-        """Where a dataset began, if that is in the tree too."""
-        full, _, name = (self._source.datasets[gap.path].origin or "").partition("@")
-        if full != self._source.root and not full.startswith(f"{self._source.root}/"):
-            return None
-        dataset = self._source.datasets.get(relative(self._source.root, full))
-        snapshot = dataset.named(name) if dataset else None
-        return _Origin(dataset.path, snapshot) if dataset and snapshot else None
-
-    def _has(self, origin: _Origin) -> bool:
+    def _has(self, origin: Origin) -> bool:
         there = self._there.get(origin.path)
         return there is not None and any(s.guid == origin.snapshot.guid for s in there.snapshots)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from cyber_zfs_backup.hosts.errors import HostError, HostErrorKind
 from cyber_zfs_backup.hosts.protocol import Argv, Finished, Transfer
 from tests.fake.changes import write
+from tests.fake.cuts import Cut, Victim
 from tests.fake.errors import Killed, RefusedError
 from tests.fake.front import Streams, run_zfs
 from tests.fake.model import World
@@ -55,7 +56,8 @@ class Faults:
     for the death of our process). ``garble`` gets each answer and gives the one that arrives.
     ``denied`` are the commands of zfs (``rename``) that the login has no permission for.
     ``unreachable`` makes every command raise ``HostError``, as does a command that
-    ``refuse_after`` counts down to (0: the next one).
+    ``refuse_after`` counts down to (0: the next one). Every command after ``broken_after`` more fails, as
+    those of a pool whose disks have gone.
     """
 
     hook: Callable[[str, tuple[str, ...]], None] = lambda moment, argv: None
@@ -63,6 +65,7 @@ class Faults:
     denied: frozenset[str] = frozenset()
     unreachable: bool = False
     refuse_after: int | None = None
+    broken_after: int | None = None
 
 
 def cut_in_listing(fraction: float = 0.5) -> Callable[[Finished], Finished]:
@@ -115,7 +118,7 @@ class FakeHost:
         command = zfs_part(argv)
         self.reach(command)
         self.faults.hook("before", command)
-        status, streams = self.deny(command) or self.execute(command)
+        status, streams = self.deny(command) or self.attempt(command)
         said = Finished(tuple(argv), status, "".join(streams.out), "".join(streams.err))
         self.faults.hook("after", command)
         return self.faults.garble(said)
@@ -138,6 +141,17 @@ class FakeHost:
             if refused:
                 raise HostError(HostErrorKind.UNREACHABLE, self.label, "connection lost", "try again later")
             self.calls.append(command)
+
+    def attempt(self, command: Sequence[str], streams: Streams | None = None) -> tuple[int, Streams]:
+        """Run a command without noting it, unless the pool is broken by now."""
+        with self._lock:
+            if self.faults.broken_after is not None:
+                self.faults.broken_after -= 1
+                if self.faults.broken_after < 0:
+                    streams = streams or Streams()
+                    streams.err.append(f"cannot open '{command[-1]}': pool I/O is currently suspended\n")
+                    return 1, streams
+        return self.execute(command, streams)
 
     def execute(self, command: Sequence[str], streams: Streams | None = None) -> tuple[int, Streams]:
         """Run a command without faults and without noting it."""
@@ -187,6 +201,7 @@ class _Sender:
     sends: list[tuple[str, ...]]
     limit: int | None
     on_bytes: Callable[[int], None]
+    killed: bool = False
     moved: int = 0
     buffer: bytes = b""
     broken: bool = False
@@ -223,12 +238,17 @@ class _Sender:
         self.on_bytes(len(chunk))
         return not self.broken
 
+    def read_ahead(self) -> None:
+        """Take all that there is before anybody asks for it."""
+        while self._pull():
+            pass
+
     def _start(self, command: tuple[str, ...]) -> None:
         self.host.reach(command)
         self._streams = Streams()
         chunks: list[bytes] = []
         self._streams.write = chunks.append
-        self._status = self.host.execute(command, self._streams)[0]
+        self._status = self.host.attempt(command, self._streams)[0]
         self._chunks = iter(chunks)
 
     def _end(self, status: int) -> None:
@@ -239,8 +259,10 @@ class _Sender:
         self._chunks = None
 
     def settle(self) -> tuple[Finished, ...]:
-        """The sends that were started; the last may have lost its reader."""
-        if self._chunks is not None:
+        """The sends that were started; the last may have lost its reader, or have been killed."""
+        if self._chunks is not None and self.killed:
+            self._end(-9)
+        elif self._chunks is not None:
             left = sum(len(chunk) for chunk in self._chunks) + len(self.buffer)
             if self.broken or left > PIPE_BUFFER:
                 self._end(-13)
@@ -257,8 +279,15 @@ class FakeLink:
         self.receiver = receiver
         self.transfers: list[Moved] = []
         self.breaks: list[int | None] = []
+        self.cuts: list[Cut | None] = []
+        self.late: list[Callable[[], object]] = []
         self.stopped = False
         self._lock = threading.Lock()
+
+    def arrive(self) -> None:
+        """Let everything arrive that was on its way when our process died."""
+        while self.late:
+            self.late.pop(0)()
 
     def break_next(self, *after_bytes: int | None) -> None:
         """Let the next connections break after so many bytes each; ``None`` leaves one whole."""
@@ -279,13 +308,19 @@ class FakeLink:
         self.source.faults.hook("before", whole)
         with self._lock:
             limit = self.breaks.pop(0) if self.breaks else None
+            cut = self.cuts.pop(0) if self.cuts else None
             self.transfers.append(moved)
         death: Killed | None = None
         try:
             self.source.faults.hook("middle", whole)
         except Killed as killed:
             death, limit = killed, self._size(moved) // 2
+        if cut is not None:
+            limit = cut.at % (self._size(moved) + 1)
         sender = _Sender(self.source, list(moved.sends), limit, on_bytes)
+        sender.killed = cut is not None and cut.victim is Victim.SENDER
+        if cut is not None and cut.kills_us:
+            raise self._die(cut, sender, moved, receives)
         received = self._receive(sender, moved, [tuple(one) for one in receives])
         moved.bytes_moved = sender.moved
         started = sender.settle()
@@ -296,7 +331,30 @@ class FakeLink:
         if death is not None:
             raise death
         self.source.faults.hook("after", whole)
-        return Transfer(named, received, sender.moved)
+        if cut is None:
+            return Transfer(named, received, sender.moved)
+        received, trouble = cut.receive(received, self.receiver.label, shell=len(receives) > 1)
+        return Transfer(named, received, sender.moved, trouble=trouble)
+
+    def _die(self, cut: Cut, sender: _Sender, moved: Moved, receives: Sequence[Argv]) -> Killed:
+        """Our process dies in the middle; from then on nothing of this run does anything."""
+        sender.read_ahead()
+        sender.broken = True
+
+        def arrive() -> None:
+            self._receive(sender, moved, [tuple(one) for one in receives])
+
+        if cut.victim is Victim.OURSELVES_LATE:
+            self.late.append(arrive)
+        else:
+            arrive()
+        died = Killed(f"at byte {sender.moved} of {' '.join(moved.sends[0])}")
+
+        def dead(moment: str, argv: tuple[str, ...]) -> None:
+            raise died
+
+        self.source.faults.hook = self.receiver.faults.hook = dead
+        return died
 
     def stop(self) -> None:
         """Refuse new transfers; those of the fake are over at once."""
@@ -322,14 +380,19 @@ class FakeLink:
         err: list[str] = []
         status = 0
         for command in moved.receives:
-            self.receiver.reach(command)
+            try:
+                self.receiver.reach(command)
+            except HostError as error:
+                return Finished(
+                    argv, 255, "".join(out), f"ssh: connect to host {error.where}: {error.what}\n"
+                )
             streams = Streams(sender, out=out, err=err)
-            status, _ = self.receiver.execute(command, streams)
+            status, _ = self.receiver.attempt(command, streams)
             if status != 0:
                 break
         if status == 0:
             sender.read(2**62)
-        if sender.broken:
+        if sender.broken and not sender.killed:
             return Finished(argv, None, "".join(out), "".join(err))
         return Finished(argv, status, "".join(out), "".join(err))
 

@@ -234,14 +234,16 @@ def _excluded(name: str, flags: SendFlags) -> bool:
 
 
 def _sending_order(datasets: list[Dataset], entries: list[Entry]) -> list[Dataset]:
-    """Origins before their clones; else as they were gathered."""
+    """Origins before their clones, and parents before their children (``dump_filesystems`` of libzfs)."""
     waiting, ordered = list(datasets), list[Dataset]()
-    origins = {entry.name: find(entries, entry.origin) for entry in entries if entry.origin}
+    first: dict[str, set[str]] = {}
+    for entry in entries:
+        above = (find(entries, guid) for guid in (entry.origin, entry.parent_from) if guid)
+        first[entry.name] = {found[0].name for found in above if found is not None} - {entry.name}
     while waiting:
         done = {dataset.name for dataset in ordered}
         for dataset in waiting:
-            origin = origins.get(dataset.name)
-            if origin is None or origin[0].name in done or origin[0].name == dataset.name:
+            if first.get(dataset.name, set()) <= done:
                 ordered.append(dataset)
                 waiting.remove(dataset)
                 break

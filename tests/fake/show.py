@@ -24,7 +24,7 @@ from tests.fake.names import (
 )
 from tests.fake.options import Options, parse
 from tests.fake.props import ALIASES, NATIVE, NONE, READONLY, is_user, listed
-from tests.fake.values import all_names, value_of
+from tests.fake.values import all_values, value_of
 
 Say = Callable[[str], None]
 _TYPES = {
@@ -248,8 +248,12 @@ def get_command(world: World, argv: Sequence[str], out: Say, err: Say) -> int:
     found, status = _collect(world, options.operands[1:], scope, err)
     rows = []
     for one in _sorted(world, found, []):
-        for name in names if names is not None else all_names(world, one):
-            value, source = value_of(world, one, name, options.has("p"))
+        literal = options.has("p")
+        if names is None:
+            values = list(all_values(world, one, literal))
+        else:
+            values = [(name, value_of(world, one, name, literal)) for name in names]
+        for name, (value, source) in values:
             if sources and ("none" if source is NONE else source.kind) not in sources:
                 continue
             cells = {

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from tests.fake.changes import snapshot_written
 from tests.fake.destroys import frees, nice_bytes
@@ -44,17 +44,19 @@ _SIZES = frozenset(
 )
 
 
-def all_names(world: World, found: Found) -> list[str]:
-    """The properties that ``zfs get all`` shows of it, native ones first."""
+def all_values(world: World, found: Found, literal: bool) -> Iterator[tuple[str, Value]]:
+    """What ``zfs get all`` shows of it, native properties first."""
     dataset, leaf = found
     if isinstance(leaf, Bookmark):
-        return list(_BOOKMARK_PROPS)
-    names = [
-        name
-        for name in _ORDER
-        if value_of(world, found, name, True)[1] is not NONE or value_of(world, found, name, True)[0] != "-"
-    ]
-    return names + user_names(world, dataset, leaf)
+        for name in _BOOKMARK_PROPS:
+            yield name, value_of(world, found, name, literal)
+        return
+    for name in _ORDER:
+        value = value_of(world, found, name, True)
+        if value[1] is not NONE or value[0] != "-":
+            yield name, value if literal else value_of(world, found, name, literal)
+    for name in user_names(world, dataset, leaf):
+        yield name, value_of(world, found, name, literal)
 
 
 def value_of(world: World, found: Found, name: str, literal: bool) -> Value:
@@ -119,7 +121,20 @@ def _mountpoint(world: World, dataset: Dataset) -> Value:
     return value, source
 
 
+_COMPUTED = frozenset(
+    listed(
+        "name type guid createtxg creation referenced logicalreferenced used written userrefs defer_destroy "
+        "clones compressratio refcompressratio volsize available usedbydataset logicalused usedbysnapshots "
+        "usedbychildren usedbyrefreservation objsetid mounted origin volblocksize snapshots_changed "
+        "receive_resume_token encryptionroot keystatus encryption keyformat"
+    )
+)
+"""Every property that is computed: most are not, and are asked for very often."""
+
+
 def _computed(world: World, found: Found, name: str) -> str | None:
+    if name not in _COMPUTED:
+        return None
     dataset, leaf = found
     thing = leaf if leaf is not None else dataset
     simple = {

@@ -182,3 +182,13 @@ def test_forget_removes_them_too() -> None:
     assert "2 bookmarks" in done.summary
     assert marks(rig) == marks(rig, "a") == []
     assert [mark.name for mark in rig.source.world.datasets[f"{ROOT}/a"].bookmarks] == ["by-hand"]
+
+
+def test_a_base_that_a_bookmark_keeps_is_not_held_for_the_sake_of_a_dataset_that_lags() -> None:
+    """Nobody would release it before the next base."""
+    rig = with_bookmarks("a", "b")
+    rig.receiver.write(rig.full("a", THERE), {"foreign": b"data"})
+    assert rig.night().exit_code == 3
+    for _ in range(2):
+        assert rig.run(actions=ONLY_PUSH).exit_code == 3
+        assert rig.held().keys() == {"a"}

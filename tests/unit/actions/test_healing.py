@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
+from cyber_zfs_backup.hosts.protocol import Finished, Transfer
 from cyber_zfs_backup.model.names import own_time
 from cyber_zfs_backup.plan.cost import SendMode
 from tests.fake.errors import Killed
-from tests.unit.actions.rig import LEVEL, ONLY_PUSH, REPLICATE, ROOT, THERE, Rig, problems
+from tests.unit.actions.rig import HARSH, LEVEL, ONLY_PUSH, REPLICATE, ROOT, THERE, Rig, problems
 
 
 def rename(rig: Rig, old: str, new: str) -> None:
@@ -182,3 +184,56 @@ def test_a_bookmark_is_of_no_use_where_the_receiver_does_not_end_with_its_snapsh
     result = rig.night()
     assert result.exit_code == 0, problems(result)
     assert rig.here == rig.there
+
+
+def test_the_base_of_a_copy_whose_new_parent_is_refused_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until then the copy stands under its old name, where nobody looks for it."""
+    rig = Rig("a", "b")
+    rig.always = {"send_mode": LEVEL, "retention": HARSH}
+    rig.first()
+    base = rig.names("a")[-1]
+    rig.source.zfs("create", f"{ROOT}/new")
+    rename(rig, "a", "new/z")
+    transfer = rig.link.transfer
+
+    def broken(sends: Sequence[Sequence[str]], receives: Sequence[Sequence[str]], **how: Any) -> Transfer:
+        if receives[0][-1].endswith("/new"):
+            said = "cannot receive new filesystem stream: permission denied\n"
+            return Transfer((), Finished(tuple(receives[0]), 1, "", said), 0)
+        return transfer(sends, receives, **how)
+
+    monkeypatch.setattr(rig.link, "transfer", broken)
+    assert rig.night().exit_code == 3
+    assert rig.there[""] == rig.here[""]
+    assert base in rig.names("new/z")
+    monkeypatch.setattr(rig.link, "transfer", transfer)
+    result = rig.night()
+    assert result.exit_code == 0, problems(result)
+    assert rig.here == rig.there
+
+
+@pytest.mark.parametrize("mode", [LEVEL, REPLICATE], ids=lambda mode: mode.value)
+def test_a_clone_below_which_its_own_origin_was_moved_is_sent_in_full(mode: SendMode) -> None:
+    """Each would wait for the other: the one for its origin, the other for its parent."""
+    rig = Rig("a")
+    rig.always = {"send_mode": mode}
+    rig.snap()
+    rig.source.zfs("clone", f"{ROOT}/a@{rig.names('a')[0]}", f"{ROOT}/c")
+    rename(rig, "a", "c/a")
+    rig.first()
+    assert rig.here == rig.there
+
+
+def test_no_package_is_sent_for_a_tree_that_could_not_be_renamed() -> None:
+    """It fails half way, or renames by itself what must not be renamed."""
+    rig = Rig("a", "b")
+    rig.always = {"send_mode": REPLICATE}
+    rig.first()
+    rename(rig, "a", "z")
+    rig.receiver.faults.denied = frozenset({"rename"})
+    rig.link.transfers.clear()
+    result = rig.night()
+    assert result.exit_code == 3
+    assert not any("-R" in send for moved in rig.link.transfers for send in moved.sends)
+    assert set(rig.there) == {"", "a", "b"}
+    assert rig.there["b"] == rig.here["b"]

@@ -295,3 +295,22 @@ def test_of_a_first_push_that_brought_nothing_nothing_is_held() -> None:
     ledger = rig.ledger()
     assert ledger is not None
     assert (ledger.root.names, ledger.lagging) == ((), {})
+
+
+def test_one_run_without_a_dataset_that_lags_keeps_what_it_got_while_the_root_did_not() -> None:
+    """A first push in which the root's stream broke off, and all else arrived."""
+    rig = Rig("a")
+    rig.always = {"retention": HARSH, "send_mode": LEVEL}
+    rig.size = 40_000
+    rig.snap()
+    rig.link.break_next(20_000)
+    rig.night(force=FORCED)
+    assert (rig.there[""], rig.there["a"]) == ({}, rig.here["a"])
+    base = rig.names("a")[-1]
+    assert rig.night(exclude=("a",)).exit_code == 0
+    rig.wait()
+    rig.run(actions=NO_NETWORK)
+    assert base in rig.names("a")
+    result = rig.night()
+    assert result.exit_code == 0, problems(result)
+    assert all_equal(rig)

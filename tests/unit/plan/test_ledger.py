@@ -184,7 +184,17 @@ def test_of_datasets_that_nobody_asked_about_everything_stays() -> None:
     found = after(apart, {"": Standing("t3")}, "t3", "new")
     assert found.final == Ledger(record("t3", properties="new"), {"out": record("t2")})
     assert found.releases == (Release("t2", ("",)),)
-    assert set_apart(lags, lags, ["out"]).lagging == {"out": record("t1")}
+    # What was under way when it last took part may have arrived, whatever its own record says.
+    assert set_apart(lags, lags, ["out"]).lagging == {"out": record("t1", "t2 t3")}
+    calm = Ledger(record("t2"), {"out": record("t1")})
+    assert set_apart(calm, calm, ["out"]).lagging == {"out": record("t1")}
+
+
+def test_a_record_of_a_datasets_own_is_brought_up_also_where_the_root_lags() -> None:
+    """Else it would still name what was, and hide that the root's names what is."""
+    before = Ledger(record("t1"), {"a": record("t0")})
+    found = after(before, {"": Standing("t1"), "a": Standing("t1")}, "t2", "")
+    assert found.final == Ledger(record("t1"), {"a": record("t1")})
 
 
 def test_where_nothing_was_seen_only_this_push_is_taken_back() -> None:

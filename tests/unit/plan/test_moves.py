@@ -255,6 +255,28 @@ def test_a_refused_rename_leaves_all_below_it_where_it_is() -> None:
     assert steps(found) == ["level . 01..02", "level b 01..02"]
 
 
+def test_what_could_not_be_moved_before_is_not_moved_for_the_sake_of_another_either() -> None:
+    """Else the same rename would be tried round after round, and believed in at the end."""
+    exchanged = """
+        01 02
+    .   r  r
+    a   b  b
+    b   .  n"""
+    there = """
+        01
+    .   r
+    b   b"""
+    assert moves(both(exchanged, there)) == ["b -> a"]
+    found = both(exchanged, there, refused={"a": "no"})
+    assert moves(found) == []
+    assert conflicts(found) == {"b": "recreated"}
+    assert steps(found)[0].startswith("full a 01")
+    exchanged = exchanged.replace("b   .  n", "b   a  a")
+    there = there + "\n    a   a"
+    found = both(exchanged, there, refused={"a": "no"})
+    assert (moves(found), conflicts(found)) == ([], {"a": "renamed", "b": "renamed"})
+
+
 def test_a_partial_receive_moves_with_its_dataset_and_goes_on() -> None:
     """Also where nothing of it has arrived whole: then its token alone tells whose copy it is."""
     source = tree(ROWS["a child"][0])
@@ -264,6 +286,42 @@ def test_a_partial_receive_moves_with_its_dataset_and_goes_on() -> None:
     assert moves(found) == ["a/n -> a/m"]
     assert steps(found)[0] == "resume a/m 01"
     assert "level a/m 01..02" in steps(found)
+
+
+def test_a_partial_receive_of_another_dataset_hides_no_copy_that_stands_elsewhere() -> None:
+    """Names were exchanged while the first receive of one of them was under way."""
+    source = """
+        01 02
+    .   r  r
+    a   b  b
+    b   a  a"""
+    there = """
+        01
+    .   r
+    a   .
+    b   b"""
+    token = Token(TOKEN, why_not="a partial receive of another dataset")
+    theirs = with_token(tree(there, "vault/copy"), "a")
+    found = plan(tree(source), theirs, "02", mode=LEVEL, tokens={"a": token})
+    assert moves(found) == ["a -> a.old", "b -> a"]
+    assert conflicts(found) == {}
+    assert steps(found) == ["full b 01 +p new", "level . 01..02", "level a 01..02", "level b 01..02 +p"]
+
+
+def test_what_was_created_anew_below_a_renamed_parent_finds_its_place_in_the_same_run() -> None:
+    source = """
+        01 02
+    .   r  r
+    z   a  a
+    z/n .  m"""
+    there = """
+        01
+    .   r
+    a   a
+    a/n n"""
+    found = both(source, there)
+    assert moves(found) == ["a -> z", "z/n -> z/n.old"]
+    assert (conflicts(found), steps(found)[0]) == ({}, "full z/n 02 +p new")
 
 
 def test_after_a_promote_the_newer_claim_counts() -> None:

@@ -29,6 +29,8 @@ PACKAGE = "cyber_zfs_backup"
 INSTALLED = "/opt/cyber-zfs-backup"
 RUNNING = pytest.StashKey[Guest]()
 BEGUN = pytest.StashKey[evidence.Mark]()
+TABLES = pytest.StashKey[dict[str, list[str]]]()
+"""Lines by title that tests put here are shown at the session's end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,6 +57,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
         text = evidence.gather(guest, item.stash.get(BEGUN, evidence.Mark(0.0, 0)))
         path = evidence.save(text, f"{item.name}-{report.when}")
         report.sections.append((f"guest (whole: {path})", evidence.shortened(text)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show what tests have measured."""
+    for title, lines in config.stash.get(TABLES, {}).items():
+        terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")

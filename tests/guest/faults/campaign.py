@@ -19,7 +19,7 @@ from .battlefield import TOTAL, Battlefield
 from .plan import Fault, Kind, Phase, fault
 
 STRIKER = "/opt/faults/striker.py"
-RATE = "delay 5ms limit 100000 rate 24mbit"
+RATE = "delay 5ms limit 100000 rate 16mbit"
 """The line of a faulted push: the streams take some seconds, so that they can be caught in the middle."""
 STRETCH = {
     Phase.CONNECT: 1.5,
@@ -107,7 +107,7 @@ class Campaign:
         played = Played(wanted, {"hit": False})
         with contextlib.ExitStack() as traffic:
             if wanted.kind is not Kind.RESET:
-                traffic.enter_context(host.netem(5, rate="24mbit"))
+                traffic.enter_context(host.netem(5, rate="16mbit"))
             striker = self._start_striker(wanted)
             running = here.ground.start(*here.arguments(wanted.mode, first=wanted.first))
             with contextlib.suppress(GuestError):

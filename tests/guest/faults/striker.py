@@ -22,7 +22,9 @@ from typing import Any
 PROGRAM = ["-m", "cyber_zfs_backup"]
 LINK = "v-alpha"
 NAMESPACE = "/run/netns/alpha"
-TICK = 0.01
+TICK = 0.03
+SETTLED = 5
+"""Looks after which a process is what it will be: a look costs time that the push needs."""
 STARTS_WITHIN = 60.0
 VICTIM_WITHIN = 2.0
 SIGNALS = {"our SIGKILL": signal.SIGKILL, "our SIGTERM": signal.SIGTERM, "our SIGINT": signal.SIGINT}
@@ -77,6 +79,7 @@ class Striker:
         self.order = order
         self.old = numbers()
         self.processes: dict[int, Process] = {}
+        self.looks: dict[int, int] = {}
         self.main: Process | None = None
         self.arrived_at: dict[int, int] = {}
         self.data_seen = False
@@ -108,8 +111,13 @@ class Striker:
 
     def watch(self) -> None:
         """See which processes there are now."""
-        new = (look(pid) for pid in numbers() - self.old - {os.getpid()})
-        self.processes = {process.pid: process for process in new if process is not None}
+        before, self.processes = self.processes, {}
+        for pid in numbers() - self.old - {os.getpid()}:
+            self.looks[pid] = self.looks.get(pid, 0) + 1
+            known = before.get(pid) if self.looks[pid] > SETTLED else None
+            process = known or look(pid)
+            if process is not None:
+                self.processes[pid] = process
         if self.main is None:
             # The first one: a child has the same words until it becomes what it is for.
             ours = (pid for pid, process in self.processes.items() if list(process.words[1:3]) == PROGRAM)
@@ -158,6 +166,7 @@ class Striker:
     def strike(self) -> dict[str, Any]:
         """Do it, if the run is still under way."""
         kind = self.order["kind"]
+        self.looks.clear()
         self.watch()
         if self.main is None or look(self.main.pid) is None:
             return {"hit": False, "why": "the run ended before the strike"}
@@ -188,6 +197,7 @@ class Striker:
                         os.kill(victim.pid, signal.SIGKILL)
                 return {"victim": " ".join(victims[0].words)[:160]}
             time.sleep(TICK)
+            self.looks.clear()
             self.watch()
         return {"hit": False, "why": "there was no such process"}
 

@@ -13,6 +13,7 @@ import pytest
 
 from cyber_zfs_backup.actions.lock import push_lock
 from cyber_zfs_backup.config.job import Destination, RetentionPolicy, UsageError
+from cyber_zfs_backup.hosts.protocol import Finished
 from tests.fake.host import cut_in_listing, garbage
 from tests.unit.actions.rig import (
     FORCED,
@@ -345,6 +346,23 @@ def test_a_dry_run_shows_what_the_mirror_would_destroy(nights: int) -> None:
     foretold = {line for line in foreseen.lines if line.startswith("destroy")}
     assert foretold
     assert foretold <= set(action(real, "mirror").lines)
+
+
+def test_a_connection_that_is_lost_while_the_mirror_destroys_is_passing_trouble() -> None:
+    rig = Rig("a", "b")
+    rig.first()
+    rig.night()
+
+    def lose(finished: Finished) -> Finished:
+        return Finished(finished.argv, None, "", "lost") if "destroy" in finished.argv else finished
+
+    rig.receiver.faults.garble = lose
+    result = rig.night(retention=HARSH)
+    assert (result.exit_code, action(result, "mirror").outcome.value) == (75, "passing")
+    assert kinds(result) == ["link-lost"]
+    rig.receiver.faults.garble = lambda finished: finished
+    assert rig.night(retention=HARSH).exit_code == 0
+    assert rig.here == rig.there
 
 
 def test_a_dry_run_of_a_push_to_an_unreachable_receiver_fails_like_the_run() -> None:

@@ -23,6 +23,8 @@ PROGRAM = ["-m", "cyber_zfs_backup"]
 LINK = "v-alpha"
 NAMESPACE = "/run/netns/alpha"
 TICK = 0.03
+SLOW_TICK = 0.1
+"""In a stream: that lasts, and where only bytes count nothing is missed."""
 SETTLED = 5
 """Looks after which a process is what it will be: a look costs time that the push needs."""
 STARTS_WITHIN = 60.0
@@ -106,7 +108,7 @@ class Striker:
                 return True
             if self.main is not None and look(self.main.pid) is None:
                 return False
-            time.sleep(TICK)
+            time.sleep(SLOW_TICK if self.order["phase"] == "mid-stream" else TICK)
         return False
 
     def watch(self) -> None:

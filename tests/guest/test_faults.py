@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from . import evidence
-from .conftest import TABLES
 from .faults.campaign import Campaign
 from .faults.plan import ROUND, kind_of
 from .faults.table import story, table
@@ -25,7 +24,7 @@ COUNT = int(os.environ.get("CYBER_ZFS_BACKUP_FAULTS") or len(ROUND))
 
 
 @pytest.fixture(scope="module")
-def campaign(guest: Guest, product: Product, pytestconfig: pytest.Config) -> Iterator[Campaign]:
+def campaign(guest: Guest, product: Product, tell: Callable[[str, str], None]) -> Iterator[Campaign]:
     """One campaign for all tests here; its tree goes from fault to fault, its table is shown at the end."""
     seed = int(os.environ.get("CYBER_ZFS_BACKUP_SEED") or secrets.randbelow(1_000_000))
     lab = Lab(guest)
@@ -33,7 +32,8 @@ def campaign(guest: Guest, product: Product, pytestconfig: pytest.Config) -> Ite
     yield made
     lines = table(made.played, seed)
     evidence.save("\n".join([*lines, "", *(story(one, seed) for one in made.played)]), "faults")
-    pytestconfig.stash.setdefault(TABLES, {})["faults"] = lines
+    for line in lines:
+        tell("faults", line)
     lab.tidy()
 
 

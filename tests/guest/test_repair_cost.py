@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,9 @@ def ground(lab: Lab, product: Product) -> Ground:
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first", "incremental"])
-def test_a_push_that_was_cut_at_60_percent_sends_only_the_rest(ground: Ground, first: bool) -> None:
+def test_a_push_that_was_cut_at_60_percent_sends_only_the_rest(
+    ground: Ground, tell: Callable[[str, str], None], first: bool
+) -> None:
     ground.sh(f"zfs create {SOURCE}")
     if not first:
         ground.push_first()
@@ -64,6 +67,12 @@ def test_a_push_that_was_cut_at_60_percent_sends_only_the_rest(ground: Ground, f
     again = ground.run("--action", "push", *force)
     assert again.status == 0, again.errors
     moved = again.action("push")["figures"]["bytes"]
+    push = "first push" if first else "incremental"
+    tell(
+        "repair",
+        f"{push} of {SIZE / MEBI:.0f} MiB, cut after {struck['arrived'] / MEBI:.1f} MiB: "
+        f"{moved / MEBI:.1f} MiB ({moved / SIZE:.1%}) in the second run",
+    )
     assert SIZE * 0.2 < moved <= SIZE * SENT_AGAIN
     here, there = ground.both()
     assert here == there

@@ -38,6 +38,7 @@ class Trouble(Enum):
     SSH_REFUSED = "ssh refused"
     STALLED = "stalled"
     NOT_ARRIVED = "not arrived"
+    DAMAGED = "damaged data"
     UNKNOWN = "unknown"
 
 
@@ -63,6 +64,12 @@ _TABLE = (
         r"^every command succeeded, and yet",
         Trouble.NOT_ARRIVED,
         "look whether something on that host destroys or rolls back what arrives, then run again",
+    ),
+    _row(
+        r"cannot send .*: Input/output error",
+        Trouble.DAMAGED,
+        "its data are damaged: zpool status -v names the files; restore them, and destroy the snapshots "
+        "that hold what is damaged",
     ),
     _row(
         r"sudo: (a password is required|a terminal is required|.*no tty present)|is not in the sudoers file|"
@@ -178,7 +185,7 @@ _NOISE = re.compile(
 """Lines that mean nothing is wrong: ``-x`` of a filesystem's property on a volume, ssh's chatter."""
 
 
-_BY_ZFS = re.compile(r"(cannot|internal error|invalid|missing|bad|property|recursive|usage)\b")
+_BY_ZFS = re.compile(r"((warning: )?cannot|internal error|invalid|missing|bad|property|recursive|usage)\b")
 """How lines of zfs itself begin: it too may end with 255, the status that ssh has of its own."""
 
 

@@ -102,7 +102,8 @@ def test_a_fault_in_one_dataset_does_not_stop_the_others(ground: Ground) -> None
         ran = ground.run("--action", "snapshot", "push", "--send-mode", "level", "--lanes", "2")
         assert ran.status == 3, ran.errors
         problems = ran.action("push")["problems"]
-        assert [problem["where"] for problem in problems] == [f"{SOURCE}/b"], problems
+        assert [(p["where"], p["kind"]) for p in problems] == [(f"{SOURCE}/b", "damaged")], problems
+        assert "zpool status" in ran.errors
         target = ran.action("push")["figures"]["target"]
         there = ground.snapshots(RECEIVER)
         assert {f"@{target}", f"/a@{target}", f"/c@{target}", f"/d@{target}"} <= set(there)

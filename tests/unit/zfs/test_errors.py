@@ -73,6 +73,10 @@ ROWS = [
         "receive.",
         Trouble.TOO_OLD,
     ),
+    # Damaged data: 255 of a resumed stream, 0 of several snapshots
+    (255, "warning: cannot send 'tank/x@a': Input/output error", Trouble.DAMAGED),
+    (0, "warning: cannot send 'tank/x@a': Input/output error", Trouble.DAMAGED),
+    (255, "warning: cannot send 'tank/x@a': Whatever", Trouble.UNKNOWN),
     # The way to zfs
     (1, "sudo: a password is required", Trouble.SUDO_PASSWORD),
     (1, "backup is not in the sudoers file.", Trouble.SUDO_PASSWORD),

@@ -15,7 +15,7 @@ from typing import Any
 from ..channel import GuestError, Result, Running
 from ..ground import Ran
 from ..lab import Lab, Product
-from .battlefield import TOTAL, Battlefield
+from .battlefield import MEBI, TOTAL, Battlefield
 from .plan import Fault, Kind, Phase, fault
 
 STRIKER = "/opt/faults/striker.py"
@@ -33,6 +33,8 @@ STRETCH = {
 ATTEMPTS = 4
 BUSY_FOR = 60.0
 ENDS_WITHIN = 240.0
+AGAIN = 3 * MEBI // 2
+"""Bytes that may be sent twice: what was on its way, and had not reached the pool."""
 ENDED_BY_SIGNAL = {Kind.KILL: -9, Kind.TERM: 143, Kind.INT: 130}
 
 
@@ -210,6 +212,9 @@ class Campaign:
         left = TOTAL - min(TOTAL, int(played.struck["arrived"]))
         played.again = max(0, int(figures["bytes"]) - left)
         wrongs = here.look().wrongs(figures["target"])
+        # A reset loses what no transaction group had written yet.
+        if played.again > AGAIN and played.fault.kind is not Kind.RESET:
+            wrongs.append(f"{played.again} bytes were sent again")
         if wrongs:
             played.wrongs += [*wrongs, f"the next run said:\n{healing.errors}"]
 

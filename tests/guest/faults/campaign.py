@@ -212,8 +212,8 @@ class Campaign:
         left = TOTAL - min(TOTAL, int(played.struck["arrived"]))
         played.again = max(0, int(figures["bytes"]) - left)
         wrongs = here.look().wrongs(figures["target"])
-        # A reset loses what no transaction group had written yet.
-        if played.again > AGAIN and played.fault.kind is not Kind.RESET:
+        # A reset loses what no transaction group had written yet; how much of it fits a full pool is a guess.
+        if played.again > AGAIN and played.fault.kind not in (Kind.RESET, Kind.FULL):
             wrongs.append(f"{played.again} bytes were sent again")
         if wrongs:
             played.wrongs += [*wrongs, f"the next run said:\n{healing.errors}"]

@@ -22,8 +22,8 @@ class Kind(StrEnum):
     FULL = "receiver full"
     BLACKOUT = "all packets lost for a while"
     LOSS = "many packets lost"
-    CUT = "cable cut"
     RESET = "machine reset"
+    CUT = "cable cut"
 
 
 class Phase(StrEnum):
@@ -88,12 +88,12 @@ def fault(seed: int, number: int, attempt: int = 0) -> Fault:
     """
     chance = random.Random(f"{seed} {number} {attempt}")  # noqa: S311 (no secret)
     kind = kind_of(number)
-    first = number % 4 == 0
+    first = number % 6 == 0
     return Fault(
         number=number,
         kind=kind,
         phase=_phase(seed, number, chance),
-        mode=MODES[(number + number // 4) % 2],
+        mode=MODES[(number + number // 6) % 2],
         first=first,
         fraction=round(chance.uniform(0.02, 0.95), 3),
         seconds=round(chance.uniform(2.0, 8.0), 1),

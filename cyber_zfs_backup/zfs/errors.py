@@ -22,6 +22,7 @@ class Trouble(Enum):
     EXISTS = "exists already"
     BUSY = "busy"
     NO_SPACE = "out of space"
+    OVER_QUOTA = "over its quota"
     MODIFIED = "changed on the receiver"
     NO_MATCH = "does not fit"
     CUT_OFF = "stream cut off"
@@ -88,7 +89,14 @@ _TABLE = (
         "install ZFS there (Debian: apt install zfsutils-linux), or name another host",
     ),
     _row(
-        r"out of space|no space left|quota exceeded|disk quota",
+        # Of one dataset, or a part of the copy: others may have room.
+        r"quota exceeded|disk quota",
+        Trouble.OVER_QUOTA,
+        "raise or remove the quota there (zfs get -r quota); what has arrived is kept and the next run goes "
+        "on from it",
+    ),
+    _row(
+        r"out of space|no space left",
         Trouble.NO_SPACE,
         "free or add space there; what has arrived is kept and the next run goes on from it",
     ),

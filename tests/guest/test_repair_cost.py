@@ -115,3 +115,12 @@ def test_a_fault_in_one_dataset_does_not_stop_the_others(ground: Ground) -> None
         common = next(name for name in there if name.startswith("/b@"))
         assert f"{SOURCE}{common}" in held
         ground.sh(f"echo more > /{SOURCE}/c/file; sleep 1")
+    # A quota on one copy is that copy's trouble alone as well.
+    ground.sh(f"zfs set quota=4M {RECEIVER}/c; head -c 12M /dev/urandom > /{SOURCE}/c/bulk")
+    ran = ground.run("--action", "snapshot", "push", "--send-mode", "level", "--lanes", "2")
+    problems = ran.action("push")["problems"]
+    wanted = {(f"{SOURCE}/b", "damaged"), (f"{SOURCE}/c", "over-quota")}
+    assert {(p["where"], p["kind"]) for p in problems} == wanted, problems
+    assert ran.status == 3, ran.errors
+    target = ran.action("push")["figures"]["target"]
+    assert {f"@{target}", f"/a@{target}", f"/d@{target}"} <= set(ground.snapshots(RECEIVER))

@@ -377,6 +377,27 @@ def test_damaged_data_stop_their_dataset_alone(status: int, monkeypatch: pytest.
     assert rig.names_there("b") == rig.names("b")[:-1]
 
 
+def test_a_quota_on_one_copy_stops_that_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig("a", "b", "c")
+    rig.first()
+    whole = rig.link.transfer
+    full = f"cannot receive incremental stream: destination {THERE}/b space quota exceeded.\n"
+
+    def over(sends: list[list[str]], receives: list[list[str]], **watched: Any) -> Transfer:
+        at = next((n for n, words in enumerate(receives) if words[-1] == f"{THERE}/b"), None)
+        if at is None:
+            return whole(sends, receives, **watched)
+        before = whole(sends[:at], receives[:at], **watched).sends if at else ()
+        broken = Finished(tuple(sends[at]), None, "", "warning: cannot send: signal received\n")
+        return Transfer((*before, broken), Finished(("zfs", "receive"), 1, "", full), 0)
+
+    monkeypatch.setattr(rig.link, "transfer", over)
+    result = rig.night(send_mode=LEVEL, lanes=1)
+    assert (result.exit_code, kinds(result)) == (3, ["over-quota"])
+    for path in ("", "a", "c"):
+        assert rig.names_there(path) == rig.names(path)
+
+
 def test_a_connection_that_is_lost_while_the_mirror_destroys_is_passing_trouble() -> None:
     rig = Rig("a", "b")
     rig.first()

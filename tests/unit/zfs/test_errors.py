@@ -36,7 +36,7 @@ ROWS = [
         Trouble.NO_MATCH,
     ),
     (1, "cannot receive new filesystem stream: out of space", Trouble.NO_SPACE),
-    (1, "cannot receive incremental stream: destination vault/x space quota exceeded.", Trouble.NO_SPACE),
+    (1, "cannot receive incremental stream: destination vault/x space quota exceeded.", Trouble.OVER_QUOTA),
     (1, "cannot receive: failed to read from stream", Trouble.CUT_OFF),
     (
         1,

@@ -10,7 +10,7 @@ from typing import Any
 
 from .channel import Result, Running
 from .guest import Guest
-from .lab import Host, Lab, Product
+from .lab import Host, Lab, Place, Product
 
 SOURCE = "tank/src"
 RECEIVER = "vault/copy"
@@ -37,12 +37,14 @@ class Ran:
 class Ground:
     """One test's ground: ``tank/src`` here, ``vault/copy`` on the host ``alpha``."""
 
-    def __init__(self, lab: Lab, product: Product, *, receiver_size: str = "512M") -> None:
+    def __init__(
+        self, lab: Lab, product: Product, *, receiver_size: str = "512M", place: Place = Place.MEMORY
+    ) -> None:
         self.guest: Guest = lab.guest
         self.host: Host = lab.alpha
         self.product = product
-        lab.pools.make("tank")
-        lab.pools.make("vault", receiver_size)
+        lab.pools.make("tank", place=place)
+        lab.pools.make("vault", receiver_size, place=place)
 
     def sh(self, script: str) -> str:
         """Run lines of shell in the guest; the first that fails fails the test."""

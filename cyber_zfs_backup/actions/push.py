@@ -16,9 +16,10 @@ from ..plan.ledger import Ledger, Record, Standing
 from ..plan.push import PushPlan, PushQuestion, Unsettled, plan_push
 from ..plan.steps import StepKind
 from ..zfs import properties
-from ..zfs.errors import Nature, Trouble, ZfsError
+from ..zfs.errors import Trouble, ZfsError
 from ..zfs.parse import Properties
 from . import books, report
+from .account import Account
 from .ask import Answers, ask_cheap, ask_whole, both
 from .ends import Ends, Home, PushFacts, read_for_push, tell_plan
 from .execute import Executed, Executor
@@ -119,7 +120,7 @@ class _Push:
         for number in range(_ROUNDS):
             self._show(plan)
             if self.ends.job.dry_run:
-                return self._result(plan, self._standings(answers, plan))
+                return self._end(plan, self._standings(answers, plan))
             if plan.nothing_to_do:
                 if plan.fits:
                     # What the receiver already holds must be held here before it is named as base.
@@ -148,7 +149,7 @@ class _Push:
                 break
         if answers.receiver is None or not plan.fits:
             books.withdraw(self.ends, self.facts, books.Books(self.ledger, self.before))
-            return self._result(plan, {})
+            return self._end(plan, {})
         return self._finish(plan, self._standings(answers, plan))
 
     # Ask and plan
@@ -310,7 +311,7 @@ class _Push:
         digest = properties.brought_up(self.ledger.root.properties, self.digest, missed)
         accounts = books.Books(self.ledger, self.before)
         books.settle(self.ends, self.facts, accounts, standings, self.target, digest)
-        return self._result(plan, standings)
+        return self._end(plan, standings)
 
     def _lift_limits(self) -> None:
         """Set no limit on space on copies whose properties came: a copy needs the room that it needs.
@@ -327,76 +328,11 @@ class _Push:
             except ZfsError as error:
                 self.ends.surface.warn(f"push: {limit} of {copies[0]} may stand there: {error.text}")
 
-    # Tell
-
-    def _result(self, plan: PushPlan, standings: Mapping[str, Standing]) -> Pushed:
-        confirmed = self._confirmed(plan, standings)
-        problems = (
-            *(report.conflict_problem(c) for c in plan.conflicts),
-            *self._failure_problems(),
-            *self._not_reached(plan, confirmed),
-        )
-        outcome = self._outcome(plan, confirmed)
+    def _end(self, plan: PushPlan, standings: Mapping[str, Standing]) -> Pushed:
         self.executed.seconds = round(time.monotonic() - self.began, 3)
-        self.executed.repaired &= confirmed.keys()
-        result = ActionResult(
-            "push",
-            outcome,
-            report.push_summary(self.ends, plan, self.executed, len(confirmed), self.target),
-            lines=tuple(self.lines),
-            problems=problems,
-            figures={
-                "bytes": self.executed.bytes_moved,
-                "streams": self.executed.streams,
-                "data_connections": self.executed.connections,
-                "datasets": len(plan.targets),
-                "confirmed": len(confirmed),
-                "conflicts": len(plan.conflicts),
-                "orphans": len(plan.orphans),
-                "target": self.target,
-                "form": plan.choice.form.value,
-                "repaired": len(self.executed.repaired),
-                "renamed": self.executed.moved,
-                "seconds": self.executed.seconds,
-            },
+        account = Account(
+            self.ends, self.facts.root, self.target, plan, self.executed, self.failures, tuple(self.lines)
         )
-        return Pushed(result, self.facts, confirmed)
-
-    def _confirmed(self, plan: PushPlan, standings: Mapping[str, Standing]) -> dict[str, str]:
-        """The targets that the receiver was seen to hold; in a dry run those that it would hold then."""
-        if self.ends.job.dry_run:
-            return {
-                path: name for path, name in plan.targets.items() if plan.fits and path not in plan.conflicted
-            }
-        return {
-            path: name
-            for path, name in plan.targets.items()
-            if path in standings and standings[path].confirmed == name
-        }
-
-    def _failure_problems(self) -> list[Problem]:
-        root = self.facts.root
-        return [report.failure_problem(join(root, path), error) for path, error in self.failures.items()]
-
-    def _not_reached(self, plan: PushPlan, confirmed: Mapping[str, str]) -> list[Problem]:
-        """What has neither arrived nor a reason of its own; the end of the whole push is one."""
-        if self.executed.hopeless or not plan.fits:
-            return []
-        told = {*confirmed, *plan.conflicted, *self.failures}
-        left = [join(self.facts.root, path) for path in plan.targets if path not in told]
-        if not left:
-            return []
-        what = f"not pushed, the run ended before it: {', '.join(left[:5])}"
-        more = f" and {len(left) - 5} more" if len(left) > 5 else ""
-        return [Problem(what + more, left[0], "run again; first mend what failed", "not-reached")]
-
-    def _outcome(self, plan: PushPlan, confirmed: Mapping[str, str]) -> Outcome:
-        if not plan.conflicts and not self.failures and len(confirmed) == len(plan.targets):
-            did = self.executed.streams or self.executed.moved
-            sends = did or (self.ends.job.dry_run and not plan.nothing_to_do)
-            return Outcome.DONE if sends else Outcome.NOTHING
-        if self.failures and all(error.trouble.nature is Nature.PASSING for error in self.failures.values()):
-            return Outcome.PASSING
-        if confirmed and plan.fits:
-            return Outcome.PARTIAL
-        return Outcome.CONFLICT if plan.conflicts and not self.failures else Outcome.FAILED
+        confirmed = account.confirmed(standings)
+        self.executed.repaired &= confirmed.keys()
+        return Pushed(account.result(confirmed), self.facts, confirmed)

@@ -14,6 +14,7 @@ from ..model.names import join, parent
 from ..model.trees import Bookmark, Dataset, Snapshot, Tree
 from .conflicts import Conflict, ConflictKind, newest
 from .moves import created_anew, free_name
+from .obstacles import in_the_way, written_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,64 +206,15 @@ class _Comparer:
                 "take a new snapshot; the next push goes on from there",
             )
             return
-        in_the_way = self._in_the_way(dataset, there, base, target)
-        if in_the_way is not None:
-            what, remedy = in_the_way
-            self._conflict(dataset, there, ConflictKind.DIVERGED, what, remedy)
-            return
-        if dataset.path in self.seen.changed:
-            self._changed(dataset, there, base)
+        copy = self.receiver_full(dataset.path)
+        obstacle = in_the_way(copy, dataset, there, base, target)
+        if obstacle is None and dataset.path in self.seen.changed:
+            obstacle = written_to(copy, there, base)
+        if obstacle is not None:
+            self._conflict(dataset, there, ConflictKind.DIVERGED, obstacle.what, obstacle.remedy)
             return
         reason = "new snapshots" if token is None else token.why_not
         self.gaps.append(Gap(dataset.path, target, base, reason, token=token))
-
-    def _changed(self, dataset: Dataset, there: Dataset, base: Snapshot | Bookmark) -> None:
-        copy = self.receiver_full(dataset.path)
-        name = next(snapshot.name for snapshot in there.snapshots if snapshot.guid == base.guid)
-        above = [f"@{snapshot.name}" for snapshot in _above(there, base)]
-        if above:
-            back = f"zfs rollback -r '{copy}@{name}', which destroys {', '.join(above)} there"
-        else:
-            back = f"zfs rollback '{copy}@{name}'"
-        self._conflict(
-            dataset,
-            there,
-            ConflictKind.DIVERGED,
-            f"something has written to the copy since @{name}",
-            f"look at it there (zfs diff '{copy}@{name}' '{copy}'); if the changes are worth nothing: {back}",
-        )
-
-    def _in_the_way(
-        self, dataset: Dataset, there: Dataset, base: Snapshot | Bookmark, target: Snapshot
-    ) -> tuple[str, str] | None:
-        """What the receiver has that would stop the receive, and the remedy.
-
-        Raw receives of encrypted datasets refuse any snapshot above the base; else one there is in nobody's
-        way (measured). But a name that is to come must be free, wherever on the receiver the other snapshot
-        of that name stands: a tool that destroys and takes ``@vzdump`` anew each night leaves it below the
-        base.
-        """
-        copy = self.receiver_full(dataset.path)
-        above = _above(there, base)
-        if above and (dataset.encrypted or there.encrypted):
-            return (
-                f"the receiver has @{above[0].name} above the common snapshot @{base.name}",
-                "look at it there; if it is worth nothing, destroy that one snapshot on the receiver by "
-                f"hand: zfs destroy '{copy}@{above[0].name}'",
-            )
-        theirs = {snapshot.name: snapshot for snapshot in there.snapshots}
-        for mine in dataset.snapshots:
-            if base.createtxg < mine.createtxg <= target.createtxg and mine.name in theirs:
-                old = theirs[mine.name]
-                full = f"{copy}@{old.name}"
-                aside = f"{copy}@{free_name(f'{old.name}.old', theirs)}"
-                return (
-                    f"the receiver has another snapshot of the name @{mine.name} (guid {old.guid}) than the "
-                    f"one that is to come (guid {mine.guid})",
-                    f"keep it there under another name: zfs rename '{full}' '{aside}'; "
-                    f"or, if it is worth nothing: zfs destroy '{full}'",
-                )
-        return None
 
     def _nothing_common(self, dataset: Dataset, there: Dataset) -> None:
         self.doubts.append(f"{self.source.full(dataset.path)} shares none of the named snapshots")
@@ -367,12 +319,6 @@ class _Comparer:
             what=what,
             remedy=remedy,
         )
-
-
-def _above(there: Dataset, base: Snapshot | Bookmark) -> list[Snapshot]:
-    """The receiver's snapshots that are newer than the base there."""
-    at = next(snapshot for snapshot in there.snapshots if snapshot.guid == base.guid)
-    return [snapshot for snapshot in there.snapshots if snapshot.createtxg > at.createtxg]
 
 
 def compare(source: Tree, receiver: Tree | None, target: str, seen: Seen) -> Comparison:

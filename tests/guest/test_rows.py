@@ -122,3 +122,50 @@ def test_a_copy_that_is_encrypted_there_and_not_here(ground: Ground) -> None:
     ground.sh(f"zfs load-key {RECEIVER}/b; sleep 1")
     ran = night(ground)
     assert ran.status == 0, ran.errors
+
+
+@pytest.mark.parametrize("mode", ["level", "replicate"])
+def test_encrypted_below_clear_and_clear_below_encrypted(ground: Ground, mode: str) -> None:
+    """New children of both kinds, and later snapshots of them; no key is ever loaded on the receiver."""
+    key = "-o encryption=on -o keyformat=raw -o keylocation=file:///run/rows-key"
+    ground.sh(
+        f"""
+        head -c 32 /dev/urandom > /run/rows-key
+        zfs create {key} {SOURCE}/a/secret; zfs create {SOURCE}/a/secret/inner
+        zfs create -o encryption=off {SOURCE}/a/secret/clear; zfs create {key} -V 8M {SOURCE}/b/disk
+        cd /{SOURCE}/a/secret; for i in . inner clear; do head -c 200K /dev/urandom > $i/file; done
+        """
+    )
+    for _ in range(2):
+        ran = night(ground, "--send-mode", mode)
+        assert ran.status == 0, ran.errors
+        here, there = ground.both()
+        assert here == there
+        ground.sh(
+            f"echo more > /{SOURCE}/a/secret/inner/file; echo more > /{SOURCE}/a/secret/clear/file; sleep 1"
+        )
+    for path, kind in (
+        ("a/secret", "aes-256-gcm"),
+        ("a/secret/inner", "aes-256-gcm"),
+        ("b/disk", "aes-256-gcm"),
+    ):
+        assert ground.value(f"{RECEIVER}/{path}", "encryption") == kind
+        assert ground.value(f"{RECEIVER}/{path}", "keystatus") == "unavailable"
+    assert ground.value(f"{RECEIVER}/a/secret/clear", "encryption") == "off"
+
+
+def test_an_excluded_child_stays_as_it_is_and_comes_back(ground: Ground) -> None:
+    """The rest is one transaction; what was left out goes on from its own base."""
+    old = ground.snapshots(f"{RECEIVER}/a")
+    for mode in ("replicate", "level"):
+        ran = night(ground, "--exclude", "a", "--send-mode", mode)
+        assert ran.status == 0, ran.errors
+        assert ground.snapshots(f"{RECEIVER}/a") == old
+        assert newest(ground, RECEIVER, "/b") == newest(ground, SOURCE, "/b") == newest(ground, SOURCE)
+        ground.sh("sleep 1")
+    ran = ground.run("--exclude", "a", "--action", "expire", "--retention-policy", "0", "0", "0")
+    assert ran.status == 0, ran.errors
+    ran = night(ground)
+    assert ran.status == 0, ran.errors
+    here, there = ground.both()
+    assert here.items() <= there.items()

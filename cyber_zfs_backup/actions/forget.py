@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from ..config.job import Action, Job, UsageError
@@ -25,6 +26,7 @@ def forget(request: Forget, surface: Surface) -> RunResult:
     job = Job(request.dataset, frozenset({Action.PUSH}), (), request.source)
     with real_home(job, surface) as home:
         result = attempt("forget", lambda: forget_on(home.source, request, surface))
+        result = replace(result, destination=request.destination.label)
     return RunResult(
         dataset=request.dataset,
         destinations=(request.destination.label,),

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..config.job import Action, Job
 from ..config.requests import Quarantine
 from ..model.names import join, relative
@@ -38,7 +40,8 @@ def quarantine_on(ends: Ends, request: Quarantine) -> ActionResult:
     snapshot; where the source has it no more (its copy was destroyed, or renamed for another
     destination), the receiver's is renamed alone.
     """
-    return attempt("quarantine", lambda: _quarantine(ends, request))
+    done = attempt("quarantine", lambda: _quarantine(ends, request))
+    return replace(done, destination=ends.destination.label)
 
 
 def _quarantine(ends: Ends, request: Quarantine) -> ActionResult:

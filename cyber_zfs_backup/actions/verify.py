@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from ..config.job import Action, Job
 from ..config.requests import Verify
@@ -46,7 +47,7 @@ def verify(request: Verify, surface: Surface) -> RunResult:
 
 def verify_on(ends: Ends) -> ActionResult:
     """Compare the tree with one copy."""
-    return attempt("verify", lambda: _verify(ends))
+    return replace(attempt("verify", lambda: _verify(ends)), destination=ends.destination.label)
 
 
 def _verify(ends: Ends) -> ActionResult:

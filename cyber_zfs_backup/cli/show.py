@@ -72,7 +72,7 @@ def show(result: RunResult, how: Show) -> None:
     """
     for action in result.actions:
         for problem in action.problems:
-            _log.error("%s", problem_line(action, problem))
+            _log.error("%s", problem_line(_name(result, action), problem))
     if how.json:
         emit(json_text(document(result)))
     elif not how.quiet:
@@ -144,20 +144,25 @@ def text(result: RunResult, how: Show, *, colour: bool) -> str:
         word = _WORDS[action.outcome]
         if colour:
             word = f"\x1b[{_COLOURS[action.outcome]}m{word}\x1b[0m"
-        name = f"{action.action} to {action.destination}" if len(result.destinations) > 1 else ""
-        name = name if action.destination else action.action
-        lines.append(f"{escape(name or action.action)}: {word}: {escape(action.summary)}")
+        lines.append(f"{escape(_name(result, action))}: {word}: {escape(action.summary)}")
         if result.dry_run:
             shown = (line for line in action.lines if how.verbosity or not line.startswith("keep "))
             lines += [f"  {escape(line)}" for line in shown]
     return "".join(f"{line}\n" for line in lines)
 
 
-def problem_line(action: ActionResult, problem: Problem) -> str:
-    """What went wrong, where, and what to do next, in one line."""
+def _name(result: RunResult, action: ActionResult) -> str:
+    """How an action is called: with its destination, where there are several."""
+    if action.destination and len(result.destinations) > 1:
+        return f"{action.action} ({action.destination})"
+    return action.action
+
+
+def problem_line(name: str, problem: Problem) -> str:
+    """What went wrong, where, and what to do next, in one line; ``name`` is the action's."""
     where = f"{problem.where}: " if problem.where else ""
     remedy = f"; {problem.remedy}" if problem.remedy else ""
-    return f"{action.action}: {where}{problem.what}{remedy}"
+    return f"{name}: {where}{problem.what}{remedy}"
 
 
 def json_text(value: Mapping[str, object]) -> str:

@@ -138,6 +138,33 @@ def test_a_dry_run_without_a_push_names_no_receiver() -> None:
     )
 
 
+def test_of_several_receivers_each_line_and_each_problem_tells_its_own(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    offsite, nas = "offsite:offsite/zippy", "nas:pool/zippy"
+    result = replace(
+        run_result(
+            action("snapshot", Outcome.DONE),
+            replace(action("push", Outcome.DONE), destination=offsite),
+            replace(action("push", Outcome.PARTIAL, PROBLEM), destination=nas),
+        ),
+        destinations=(offsite, nas),
+    )
+    assert show.text(result, Show(), colour=False).splitlines() == [
+        "snapshot: done: snapshot of 20 datasets",
+        f"push ({offsite}): done: push of 20 datasets",
+        f"push ({nas}): done in part: push of 20 datasets",
+    ]
+    document = show.document(result)
+    assert document["destination"] == f"{offsite}, {nas}"
+    assert document["destinations"] == [
+        {"label": offsite, "exit_code": 0},
+        {"label": nas, "exit_code": 3},
+    ]
+    show.show(result, Show(quiet=True))
+    assert f"push ({nas}): {PROBLEM.where}: {PROBLEM.what}" in caplog.text
+
+
 def test_every_outcome_has_a_word_and_a_colour() -> None:
     for outcome in Outcome:
         plain = show.text(run_result(action("push", outcome)), Show(), colour=False)

@@ -21,7 +21,7 @@ from cyber_zfs_backup.config.job import (
     SourceHost,
     UsageError,
 )
-from cyber_zfs_backup.config.requests import Forget, Quarantine, destination_named
+from cyber_zfs_backup.config.requests import Forget, Quarantine, Verify, destination_named
 from cyber_zfs_backup.plan.cost import SendMode
 
 COPY = Destination(ssh="offsite", dataset="offsite/zippy")
@@ -307,10 +307,31 @@ def test_forget() -> None:
         Destination("backup@nas.example.com", "tank/a/b c"),
         Destination("fe80::1", "tank/a:b"),
         Destination("ssh-alias", "tank/a:b/c:d"),
+        Destination("", "vault/a:b"),
     ],
 )
 def test_a_destination_is_found_by_the_label_that_messages_write(destination: Destination) -> None:
     assert destination_named(destination.label, "unused/unused") == destination
+
+
+def test_verify() -> None:
+    assert parsed("verify") == Request(Verify("zippy/zippy", (COPY,)))
+    words = "--ssh-destination nas --zfs-receive-dataset a/b --ssh-destination= --zfs-receive-dataset c/d"
+    assert parsed("verify", "--dataset", "tank/a", "--exclude", "tmp", *words.split(), "--json") == Request(
+        Verify("tank/a", (Destination("nas", "a/b"), Destination("", "c/d")), exclude=("tmp",)),
+        Show(json=True),
+    )
+
+
+def test_the_commands_know_a_source_on_another_host() -> None:
+    far = SourceHost("zippy", use_sudo=True)
+    words = ("--source-ssh-destination", "zippy", "--source-use-sudo")
+    for work in (
+        parsed("verify", *words).work,
+        parsed("forget", "nas", *words).work,
+        parsed("quarantine", "2037-01-01T00:00:00Z", *words).work,
+    ):
+        assert work.source == far
 
 
 def test_quarantine() -> None:

@@ -111,7 +111,8 @@ class Campaign:
             if wanted.kind is not Kind.RESET:
                 traffic.enter_context(host.netem(5, rate="16mbit"))
             striker = self._start_striker(wanted)
-            running = here.ground.start(*here.arguments(wanted.mode, first=wanted.first))
+            limit = ["--stall-timeout", "10"] if wanted.kind is Kind.CUT else []
+            running = here.ground.start(*here.arguments(wanted.mode, first=wanted.first), *limit)
             with contextlib.suppress(GuestError):
                 striker.wait_for(b'"hit"', ENDS_WITHIN)
             if wanted.kind is Kind.RESET and b'"hit": true' in striker.stdout:
@@ -123,6 +124,8 @@ class Campaign:
             ended = self._ended(here, wanted, running, hit=played.struck["hit"])
         played.status, played.said = ended.status, ended.errors
         meant = ENDED_BY_SIGNAL.get(wanted.kind, ended.status)
+        if wanted.kind is Kind.CUT:
+            meant = -9 if wanted.number % 2 else 75
         if played.struck["hit"] and ended.status != meant:
             if ended.status != 0:
                 played.wrongs.append(f"the struck run ended with {ended.status}, not {meant}")
@@ -151,15 +154,16 @@ class Campaign:
         return striker
 
     def _ended(self, here: Battlefield, wanted: Fault, running: Running, *, hit: bool) -> Result:
-        """Wait for the end of the struck run; one whose cable is cut is ended by hand, then plugged in."""
+        """Wait for the end of the struck run. Of those whose cable is cut every other one is killed, and the
+        cable plugged in when the run has ended: by its own means the others end, for want of progress."""
         if wanted.kind is not Kind.CUT or not hit:
             return running.wait(ENDS_WITHIN)
         host = here.ground.host
         host.touched.add(host.name)
         try:
-            time.sleep(wanted.seconds)
-            number = signal.SIGKILL if wanted.number % 2 else signal.SIGTERM
-            running.signal(number)
+            if wanted.number % 2:
+                time.sleep(wanted.seconds)
+                running.signal(signal.SIGKILL)
             return running.wait(ENDS_WITHIN)
         finally:
             self.lab.guest.run(["ip", "link", "set", f"v-{host.name}", "up"]).check()

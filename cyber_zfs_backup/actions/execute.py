@@ -232,11 +232,11 @@ class Executor:
             return Failure(suspects, ZfsError(self._ends.receiver.label, ended))
         if transfer.trouble is not None:
             return Failure(suspects, ZfsError(transfer.trouble.where, transfer.receive, transfer.trouble))
-        last = transfer.sends[-1] if transfer.sends else None
-        if last is not None and not last.ok and _tells(last) and not _died_of_receiver(transfer.receive):
-            step = steps[min(len(transfer.sends), len(steps)) - 1]
+        broken = _broken_send(transfer)
+        if broken is not None:
+            step = steps[broken]
             guilty = suspects if step.kind is StepKind.REPLICATE else (step.path,)
-            return Failure(guilty, ZfsError(self._ends.source.label, last))
+            return Failure(guilty, ZfsError(self._ends.source.label, transfer.sends[broken]))
         return Failure(suspects, ZfsError(self._ends.receiver.label, transfer.receive))
 
     def _label(self, steps: Sequence[Step]) -> str:
@@ -275,6 +275,21 @@ class Executor:
 def _hit(path: str, failed: Iterable[str]) -> bool:
     """Whether a path or one above it has failed."""
     return any(is_within(other, path) for other in failed)
+
+
+def _broken_send(transfer: Transfer) -> int | None:
+    """The number of the send that failed of itself; ``None`` where that was not it.
+
+    ``zfs send -I`` of damaged data tells so, and ends with 0 all the same (measured on OpenZFS 2.1.11): then
+    others may have followed it, which the receive did not take.
+    """
+    for number, send in enumerate(transfer.sends):
+        if ZfsError("", send).trouble is Trouble.DAMAGED:
+            return number
+    last = len(transfer.sends) - 1
+    if last < 0 or transfer.sends[last].ok or not _tells(transfer.sends[last]):
+        return None
+    return None if _died_of_receiver(transfer.receive) else last
 
 
 def _tells(send: Finished) -> bool:

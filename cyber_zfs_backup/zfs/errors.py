@@ -23,6 +23,7 @@ class Trouble(Enum):
     EXISTS = "exists already"
     BUSY = "busy"
     NO_SPACE = "out of space"
+    OVER_QUOTA = "over its quota"
     MODIFIED = "changed on the receiver"
     NO_MATCH = "does not fit"
     CUT_OFF = "stream cut off"
@@ -40,6 +41,7 @@ class Trouble(Enum):
     STALLED = "stalled"
     NOT_ARRIVED = "not arrived"
     USAGE = "usage"
+    DAMAGED = "damaged data"
     UNKNOWN = "unknown"
 
     @property
@@ -97,6 +99,12 @@ _TABLE = (
         "of the same run with -vv and of zfs version on that host",
     ),
     _row(
+        r"cannot send .*: Input/output error",
+        Trouble.DAMAGED,
+        "its data are damaged: zpool status -v names the files; restore them, and destroy the snapshots "
+        "that hold what is damaged",
+    ),
+    _row(
         r"sudo: (a password is required|a terminal is required|.*no tty present)|is not in the sudoers file|"
         r"is not allowed to execute",
         Trouble.SUDO_PASSWORD,
@@ -113,7 +121,14 @@ _TABLE = (
         "install ZFS there (Debian: apt install zfsutils-linux), or name another host",
     ),
     _row(
-        r"out of space|no space left|quota exceeded|disk quota",
+        # Of one dataset, or a part of the copy: others may have room.
+        r"quota exceeded|disk quota",
+        Trouble.OVER_QUOTA,
+        "raise or remove the quota there (zfs get -r quota); what has arrived is kept and the next run goes "
+        "on from it",
+    ),
+    _row(
+        r"out of space|no space left",
         Trouble.NO_SPACE,
         "free or add space there; what has arrived is kept and the next run goes on from it",
     ),
@@ -218,7 +233,7 @@ _NOISE = re.compile(
 """Lines that mean nothing is wrong: ``-x`` of a filesystem's property on a volume, ssh's chatter."""
 
 
-_BY_ZFS = re.compile(r"(cannot|internal error|invalid|missing|bad|property|recursive|usage)\b")
+_BY_ZFS = re.compile(r"((warning: )?cannot|internal error|invalid|missing|bad|property|recursive|usage)\b")
 """How lines of zfs itself begin: it too may end with 255, the status that ssh has of its own."""
 
 

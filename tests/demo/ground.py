@@ -219,9 +219,37 @@ def _destroy_pool(side: Side, left: list[str]) -> None:
 def _remove(folder: Path, mark: str, left: list[str]) -> None:
     if left:
         raise GroundError(f"left behind: {' '.join(left)}; `zpool destroy` it by hand, then remove {folder}")
+    _end_all(mark)
     shutil.rmtree(folder)
     for lock in LOCKS.glob(f"*{mark}*.lock"):
         lock.unlink()
+
+
+def _end_all(mark: str) -> None:
+    """End what outlived its connection: a command whose sshd has gone is nobody's child, and may yet write.
+
+    All such commands name a pool or a file of this demo, also the shell that has not yet become one.
+    """
+    limit = time.monotonic() + 10
+    while time.monotonic() < limit:
+        alive = [pid for pid in map(int, _numbers()) if pid != os.getpid() and _mentions(pid, mark)]
+        if not alive:
+            return
+        for pid in alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def _numbers() -> Iterator[str]:
+    return (entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit())
+
+
+def _mentions(pid: int, mark: str) -> bool:
+    try:
+        return mark.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def _ssh_config(folder: Path, server: ScratchSshd, network: Relay) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .channel import Result, Running
 from .guest import Guest
-from .lab import Host, Lab, Product
+from .lab import Host, Lab, Place, Product
 
 SOURCE = "tank/src"
 RECEIVER = "vault/copy"
@@ -37,23 +37,29 @@ class Ran:
 class Ground:
     """One test's ground: ``tank/src`` here, ``vault/copy`` on the host ``alpha``."""
 
-    def __init__(self, lab: Lab, product: Product, *, receiver_size: str = "512M") -> None:
+    def __init__(
+        self, lab: Lab, product: Product, *, receiver_size: str = "512M", place: Place = Place.MEMORY
+    ) -> None:
         self.guest: Guest = lab.guest
         self.host: Host = lab.alpha
         self.product = product
-        lab.pools.make("tank")
-        lab.pools.make("vault", receiver_size)
+        lab.pools.make("tank", place=place)
+        lab.pools.make("vault", receiver_size, place=place)
 
     def sh(self, script: str) -> str:
         """Run lines of shell in the guest; the first that fails fails the test."""
         return self.guest.script(script, timeout=600).text
 
     def arguments(self, *more: str) -> list[str]:
-        """The product's command line for this ground."""
+        """The product's command line for this ground; what breaks is not tried again by itself."""
         return [
             "--dataset", SOURCE, "--ssh-destination", self.host.name, "--zfs-receive-dataset", RECEIVER,
-            "--json", "-v", *more,
+            "--json", "-v", "--retries", "0", *more,
         ]  # fmt: skip
+
+    def call(self, *arguments: str) -> Ran:
+        """Run the product with exactly these arguments (and --json)."""
+        return self.ran(self.product.run(*arguments, "--json", "-v"))
 
     def run(self, *more: str) -> Ran:
         """Run the product to its end."""
@@ -82,6 +88,20 @@ class Ground:
         listed = self.sh(f"zfs list -Hp -o name,guid -t snapshot -r '{root}'")
         rows = (line.split("\t") for line in listed.splitlines())
         return {name.removeprefix(root): guid for name, guid in rows}
+
+    def newest(self, path: str = "") -> str:
+        """The name of the newest snapshot of a dataset of the source (``/a`` for a child)."""
+        names = self.sh(f"zfs list -H -o name -s createtxg -t snapshot {SOURCE}{path}").splitlines()
+        return names[-1].partition("@")[2]
+
+    def snapshot_now(self) -> str:
+        """Take an own snapshot of the whole source by hand; answers its name."""
+        return self.sh(f"now=$(date -u +%Y-%m-%dT%H:%M:%SZ); zfs snapshot -r {SOURCE}@$now; echo $now")
+
+    def cut(self, path: str, name: str, base: str = "", *, size: int = 3_000_000) -> None:
+        """Send a snapshot of a child by hand, from ``base`` or in full, and cut it after ``size`` bytes."""
+        send = f"zfs send -w {f'-I @{base} ' if base else ''}{SOURCE}{path}@{name}"
+        self.sh(f"{send} | head -c {size} | zfs receive -s -u {RECEIVER}{path} || true")
 
     def both(self) -> tuple[dict[str, str], dict[str, str]]:
         """The snapshots of both sides."""

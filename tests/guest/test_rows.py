@@ -31,42 +31,6 @@ def newest(ground: Ground, root: str, path: str = "") -> str:
     )
 
 
-def test_a_dataset_that_was_renamed_with_all_below_it(ground: Ground) -> None:
-    """The message has the command; afterwards nothing is sent twice."""
-    ground.sh(f"zfs rename {SOURCE}/a {SOURCE}/z")
-    ran = night(ground)
-    assert (ran.status, set(ran.problems())) == (3, {"renamed"}), ran.errors
-    assert newest(ground, RECEIVER, "/b") == newest(ground, SOURCE, "/b")
-    command = re.search(rf"zfs rename '{RECEIVER}/a' '{RECEIVER}/z'", ran.errors)
-    assert command is not None, ran.errors
-    ground.sh(f"{command.group()}; sleep 1")
-    ran = night(ground)
-    assert ran.status == 0, ran.errors
-    here, there = ground.both()
-    assert here == there
-
-
-def test_a_dataset_that_was_destroyed_and_made_anew(ground: Ground) -> None:
-    """The old one's copy is kept as it is."""
-    old = ground.snapshots(f"{RECEIVER}/b")
-    ground.sh(
-        f"zfs list -H -o name -t snapshot {SOURCE}/b | xargs zfs holds -H | awk '{{ print $2, $1 }}' | "
-        f"xargs -r -n2 zfs release; zfs destroy -r {SOURCE}/b; zfs create {SOURCE}/b"
-    )
-    ran = night(ground)
-    assert (ran.status, ran.problems()) == (3, ["recreated"]), ran.errors
-    assert f"{SOURCE}/b" in ran.errors
-    assert ground.snapshots(f"{RECEIVER}/b") == old
-    assert newest(ground, RECEIVER, "/a/n") == newest(ground, SOURCE, "/a/n")
-    command = re.search(rf"zfs rename '{RECEIVER}/b' '{RECEIVER}/b.old'", ran.errors)
-    assert command is not None, ran.errors
-    ground.sh(f"{command.group()}; sleep 1")
-    ran = night(ground)
-    assert ran.status == 0, ran.errors
-    assert ground.snapshots(f"{RECEIVER}/b") == ground.snapshots(f"{SOURCE}/b")
-    assert ground.snapshots(f"{RECEIVER}/b.old") == old
-
-
 def test_a_dataset_that_lags_and_one_that_is_missing(ground: Ground) -> None:
     """Both are brought up to the others, and then it is an ordinary night again."""
     assert night(ground).status == 0

@@ -203,7 +203,7 @@ def test_a_run_that_left_something_out_fails(
 
 def left_behind(folder: Path) -> list[str]:
     """What still has to do with a folder: files in it, processes, locks."""
-    found = [str(path) for path in folder.iterdir()]
+    found = [str(path) for path in folder.rglob("*")]
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if str(folder).encode() in (process / "cmdline").read_bytes():

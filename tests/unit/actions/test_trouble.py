@@ -8,11 +8,13 @@ import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cyber_zfs_backup.actions.lock import push_lock
 from cyber_zfs_backup.config.job import Destination, RetentionPolicy, UsageError
+from cyber_zfs_backup.hosts.protocol import Finished, Transfer
 from tests.fake.host import cut_in_listing, garbage
 from tests.unit.actions.rig import (
     FORCED,
@@ -345,6 +347,72 @@ def test_a_dry_run_shows_what_the_mirror_would_destroy(nights: int) -> None:
     foretold = {line for line in foreseen.lines if line.startswith("destroy")}
     assert foretold
     assert foretold <= set(action(real, "mirror").lines)
+
+
+@pytest.mark.parametrize("status", [0, 1, 255])
+def test_damaged_data_stop_their_dataset_alone(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``zfs send -I`` of them ends with 0, a resumed stream with 255 as a lost connection does."""
+    rig = Rig("a", "b", "c")
+    rig.first()
+    whole = rig.link.transfer
+    said = f"warning: cannot send '{ROOT}/b@x': Input/output error\n"
+    cut = "cannot receive incremental stream: checksum mismatch or incomplete stream.\n"
+
+    def damaged(sends: list[list[str]], receives: list[list[str]], **watched: Any) -> Transfer:
+        at = next((n for n, send in enumerate(sends) if send[-1].startswith(f"{ROOT}/b@")), None)
+        if at is None:
+            return whole(sends, receives, **watched)
+        before = whole(sends[:at], receives[:at], **watched).sends if at else ()
+        # Where it ended with 0, the next was begun.
+        after = [Finished(tuple(send), None, "", "") for send in sends[at + 1 : at + 2] if status == 0]
+        broken = Finished(tuple(sends[at]), status, "", said)
+        return Transfer((*before, broken, *after), Finished(("zfs", "receive"), 1, "", cut), 0)
+
+    monkeypatch.setattr(rig.link, "transfer", damaged)
+    result = rig.night(send_mode=LEVEL, lanes=1)
+    assert (result.exit_code, kinds(result)) == (3, ["damaged"])
+    assert f"{ROOT}/b" in problems(result)[0]
+    for path in ("", "a", "c"):
+        assert rig.names_there(path) == rig.names(path)
+    assert rig.names_there("b") == rig.names("b")[:-1]
+
+
+def test_a_quota_on_one_copy_stops_that_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig("a", "b", "c")
+    rig.first()
+    whole = rig.link.transfer
+    full = f"cannot receive incremental stream: destination {THERE}/b space quota exceeded.\n"
+
+    def over(sends: list[list[str]], receives: list[list[str]], **watched: Any) -> Transfer:
+        at = next((n for n, words in enumerate(receives) if words[-1] == f"{THERE}/b"), None)
+        if at is None:
+            return whole(sends, receives, **watched)
+        before = whole(sends[:at], receives[:at], **watched).sends if at else ()
+        broken = Finished(tuple(sends[at]), None, "", "warning: cannot send: signal received\n")
+        return Transfer((*before, broken), Finished(("zfs", "receive"), 1, "", full), 0)
+
+    monkeypatch.setattr(rig.link, "transfer", over)
+    result = rig.night(send_mode=LEVEL, lanes=1)
+    assert (result.exit_code, kinds(result)) == (3, ["over-quota"])
+    for path in ("", "a", "c"):
+        assert rig.names_there(path) == rig.names(path)
+
+
+def test_a_connection_that_is_lost_while_the_mirror_destroys_is_passing_trouble() -> None:
+    rig = Rig("a", "b")
+    rig.first()
+    rig.night()
+
+    def lose(finished: Finished) -> Finished:
+        return Finished(finished.argv, None, "", "lost") if "destroy" in finished.argv else finished
+
+    rig.receiver.faults.garble = lose
+    result = rig.night(retention=HARSH)
+    assert (result.exit_code, action(result, "mirror").outcome.value) == (75, "passing")
+    assert kinds(result) == ["link-lost"]
+    rig.receiver.faults.garble = lambda finished: finished
+    assert rig.night(retention=HARSH).exit_code == 0
+    assert rig.here == rig.there
 
 
 def test_a_dry_run_of_a_push_to_an_unreachable_receiver_fails_like_the_run() -> None:

@@ -49,7 +49,7 @@ ROWS = [
         Trouble.NO_MATCH,
     ),
     (1, "cannot receive new filesystem stream: out of space", Trouble.NO_SPACE),
-    (1, "cannot receive incremental stream: destination vault/x space quota exceeded.", Trouble.NO_SPACE),
+    (1, "cannot receive incremental stream: destination vault/x space quota exceeded.", Trouble.OVER_QUOTA),
     (1, "cannot receive: failed to read from stream", Trouble.CUT_OFF),
     (
         1,
@@ -86,6 +86,10 @@ ROWS = [
         "receive.",
         Trouble.TOO_OLD,
     ),
+    # Damaged data: 255 of a resumed stream, 0 of several snapshots
+    (255, "warning: cannot send 'tank/x@a': Input/output error", Trouble.DAMAGED),
+    (0, "warning: cannot send 'tank/x@a': Input/output error", Trouble.DAMAGED),
+    (255, "warning: cannot send 'tank/x@a': Whatever", Trouble.UNKNOWN),
     # The way to zfs
     (1, "sudo: a password is required", Trouble.SUDO_PASSWORD),
     (1, "backup is not in the sudoers file.", Trouble.SUDO_PASSWORD),

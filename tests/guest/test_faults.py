@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever dies while a push is under way, the next run alone brings all in order.
+
+The short form plays every kind of fault once. ``CYBER_ZFS_BACKUP_FAULTS=200`` plays so many, and
+``CYBER_ZFS_BACKUP_SEED`` plays the moments of another run again; its seed stands under its table.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from . import evidence
+from .faults.campaign import Campaign
+from .faults.plan import ROUND, kind_of
+from .faults.table import story, table
+from .guest import Guest
+from .lab import Lab, Product
+
+COUNT = int(os.environ.get("CYBER_ZFS_BACKUP_FAULTS") or len(ROUND))
+
+
+@pytest.fixture(scope="module")
+def campaign(guest: Guest, product: Product, tell: Callable[[str, str], None]) -> Iterator[Campaign]:
+    """One campaign for all tests here; its tree goes from fault to fault, its table is shown at the end."""
+    seed = int(os.environ.get("CYBER_ZFS_BACKUP_SEED") or secrets.randbelow(1_000_000))
+    lab = Lab(guest)
+    made = Campaign(lab, product, seed)
+    yield made
+    lines = table(made.played, seed)
+    evidence.save("\n".join([*lines, "", *(story(one, seed) for one in made.played)]), "faults")
+    for line in lines:
+        tell("faults", line)
+    lab.tidy()
+
+
+@pytest.mark.parametrize(
+    "number", range(COUNT), ids=lambda number: f"{number:03}-{kind_of(number).name.lower()}"
+)
+def test_faults(campaign: Campaign, number: int) -> None:
+    """A struck push, one ordinary run, and both sides are the same; nothing held or partial is left."""
+    played = campaign.play(number)
+    if not played.healed:
+        pytest.fail(story(played, campaign.seed), pytrace=False)

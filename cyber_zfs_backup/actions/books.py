@@ -131,7 +131,9 @@ def _apart(ends: Ends, facts: PushFacts, before: Ledger) -> list[str]:
     found = ends.source.named_snapshots(
         [full for name in before.root.names for full in _named(facts, paths, name)]
     )
-    return [path for path in paths if join(facts.root, path) in found]
+    # Of a base that a bookmark keeps the snapshot may have expired.
+    marks = bookmarks.own(ends, facts) if before.root.marked else {}
+    return [path for path in paths if join(facts.root, path) in {*found, *marks}]
 
 
 def standings(answers: Answers, plan: PushPlan, target: str, tag: str) -> dict[str, Standing]:

@@ -114,6 +114,8 @@ class _Push:
 
     def run(self) -> Pushed:
         answers, plan = self._first_plan()
+        if answers.receiver is not None and self._in_itself(answers.receiver.guid):
+            return Pushed(self._itself(), self.facts)
         for number in range(_ROUNDS):
             self._show(plan)
             if self.ends.job.dry_run:
@@ -123,9 +125,9 @@ class _Push:
                     # What the receiver already holds must be held here before it is named as base.
                     self._hold(plan)
                 break
-            parent_missing = self._parent_problem(answers)
-            if parent_missing is not None:
-                return Pushed(parent_missing, self.facts)
+            obstacle = self._parent_problem(answers)
+            if obstacle is not None:
+                return Pushed(obstacle, self.facts)
             self._hold(plan)
             done = Executor(self.ends, self.facts).run(plan, apart=number >= _APART)
             self._add(done)
@@ -209,8 +211,9 @@ class _Push:
         if answers.receiver is not None:
             return None
         above = self.ends.destination.dataset.rpartition("/")[0]
-        if self.ends.receiver.exists(above):
-            return None
+        guid = self.ends.receiver.guid_of(above)
+        if guid is not None:
+            return self._itself() if self._in_itself(guid) else None
         problem = Problem(
             f"there is no dataset {above}, which the copy would be below",
             self.ends.receiver.label,
@@ -218,6 +221,20 @@ class _Push:
             if "/" in above
             else f"create or import the pool {above} there, or name another with --zfs-receive-dataset",
             "no-parent",
+        )
+        return ActionResult("push", Outcome.FAILED, problem.what, problems=(problem,))
+
+    def _in_itself(self, guid: int) -> bool:
+        """Whether a dataset of the receiver is one of the source's own tree: ssh may lead back to it."""
+        return any(each["guid"].value == str(guid) for each in self.facts.about.values())
+
+    def _itself(self) -> ActionResult:
+        label, root = self.ends.destination.label, self.facts.root
+        problem = Problem(
+            f"{label} lies in {root} itself: the host is the source's own, and the copy would be copied too",
+            root,
+            "name a dataset outside of the tree, best on another machine, with --zfs-receive-dataset",
+            "in-itself",
         )
         return ActionResult("push", Outcome.FAILED, problem.what, problems=(problem,))
 

@@ -78,12 +78,14 @@ class Tree:
 
     ``datasets`` maps relative paths to datasets, parents before children. ``complete`` is true where
     every snapshot of every dataset was asked for, false where only some were asked for by name: then
-    the absence of any other snapshot means nothing.
+    the absence of any other snapshot means nothing. ``guid`` is the root's own (not a snapshot's), by which
+    it is known under any name; 0 where nobody asked.
     """
 
     root: str
     datasets: Mapping[str, Dataset]
     complete: bool = True
+    guid: int = 0
 
     def full(self, path: str) -> str:
         """The full name of the dataset at ``path``."""

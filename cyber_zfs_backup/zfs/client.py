@@ -46,7 +46,7 @@ class Zfs:
         return self._about(commands.get_tree(root), root)
 
     def partial_properties(self, root: str) -> parse.Properties | None:
-        """Type, encryption and resume token of the tree's datasets; ``None`` without such a root."""
+        """GUID, type, encryption and resume token of the tree's datasets; ``None`` without such a root."""
         return self._about(commands.get_partial(root), root)
 
     def verify_properties(self, root: str) -> parse.Properties | None:
@@ -107,10 +107,14 @@ class Zfs:
 
     def exists(self, dataset: str) -> bool:
         """Whether the dataset is there."""
+        return self.guid_of(dataset) is not None
+
+    def guid_of(self, dataset: str) -> int | None:
+        """The dataset's own GUID; ``None`` where it is not there."""
         finished = self._run(commands.exists(dataset))
         if not finished.ok and not _only_missing(finished):
             raise ZfsError(self.label, finished)
-        return finished.ok
+        return self._parsed(parse.one_number, finished) if finished.ok else None
 
     def token_contents(self, token: str) -> parse.TokenContents | None:
         """What a token asks for; ``None`` where this source cannot go on from it."""

@@ -32,7 +32,7 @@ def get_partial(root: str) -> list[str]:
     """Type, encryption and resume token of a dataset and all below it."""
     return [
         "zfs", "get", "-Hp", "-r", "-t", "filesystem,volume", "-o", "name,property,value,source",
-        "type,encryption,receive_resume_token", root,
+        "guid,type,encryption,receive_resume_token", root,
     ]  # fmt: skip
 
 
@@ -73,8 +73,8 @@ def list_of_one(dataset: str) -> list[str]:
 
 
 def exists(dataset: str) -> list[str]:
-    """Whether a dataset is there."""
-    return ["zfs", "list", "-Hp", "-o", "name", "-d", "0", dataset]
+    """Whether a dataset is there, and its GUID, which is never that of another pool's."""
+    return ["zfs", "list", "-Hp", "-o", "guid", "-d", "0", dataset]
 
 
 def holds(names: Sequence[str]) -> list[str]:

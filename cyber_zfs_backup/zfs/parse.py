@@ -120,6 +120,12 @@ def snapshots(text: str) -> dict[str, list[Snapshot]]:
     return found
 
 
+def one_number(text: str) -> int:
+    """The answer of a command that prints one number."""
+    (line,) = _lines(text) or [""]
+    return _whole_number(line, text)
+
+
 def number_of(about: Mapping[str, Property], name: str) -> int:
     """The value of a dataset's numeric property (with -p); 0 where it has none."""
     value = about[name].value if name in about else "-"
@@ -176,7 +182,7 @@ def tree(
             raise GarbledError(f"{name!r} is not at or below {root!r}")
     if "" not in datasets:
         raise GarbledError(f"the answer does not name {root!r} itself")
-    return Tree(root, MappingProxyType(datasets), complete)
+    return Tree(root, MappingProxyType(datasets), complete, number_of(about[root], "guid"))
 
 
 def _dataset(

@@ -11,6 +11,7 @@ from tests.contract import (
     cases_destroy,
     cases_holds,
     cases_list,
+    cases_names,
     cases_props,
     cases_receive,
     cases_resume,
@@ -44,6 +45,7 @@ CASES: list[Case] = [
         cases_trees,
         cases_crypt,
         cases_volumes,
+        cases_names,
     )
     for case in _cases(module)
 ]

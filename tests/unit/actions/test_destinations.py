@@ -9,7 +9,7 @@ import pytest
 
 from cyber_zfs_backup.actions import run as runs
 from cyber_zfs_backup.actions.run import real_home, real_ways
-from cyber_zfs_backup.config.job import Destination, Job, SourceHost, UsageError
+from cyber_zfs_backup.config.job import Action, Destination, Job, SourceHost, UsageError
 from cyber_zfs_backup.hosts.local import LocalHost
 from cyber_zfs_backup.hosts.ssh import SshHost
 from cyber_zfs_backup.hosts.stream import ProcessLink
@@ -164,3 +164,16 @@ def test_where_no_ssh_was_asked_for_none_is_used(
 
 def test_the_lock_of_a_pull_is_not_that_of_a_push() -> None:
     assert SourceHost("nas").named("tank/a") != SourceHost("").named("tank/a")
+
+
+@pytest.mark.parametrize("there", [f"{ROOT}/copy", ROOT, f"{ROOT}/a"])
+def test_a_way_that_leads_back_into_the_tree_is_found_out(there: str) -> None:
+    """By ssh to this very machine, say, under another name."""
+    rig = Rig("a")
+    rig.elsewhere["me"] = FakeHost(rig.source.world, "me")
+    rig.links["me"] = FakeLink(rig.source, rig.elsewhere["me"])
+    rig.snap()
+    before = rig.state(rig.source)
+    result = rig.run(destination=Destination("me", there), force=FORCED, actions=frozenset({Action.PUSH}))
+    assert (result.exit_code, kinds(result)) == (1, ["in-itself"])
+    assert rig.state(rig.source) == before

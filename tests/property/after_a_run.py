@@ -55,10 +55,6 @@ class Undisturbed:
     def _conflicts(self, result: RunResult) -> None:
         """Exactly what the table says, and nothing else went wrong."""
         told = self._told(result)
-        if any(call[1] == "rename" for call in self.rig.receiver.calls):
-            # What a renamed parent brings along is in the way only then; the trees of before do not show it.
-            brought = {path for path, kind in told.items() if "/" in path and kind == "no-common"}
-            self.table.conflicts |= dict.fromkeys(brought, "no-common")
         assert told == self.table.conflicts, (told, self.table.conflicts, problems(result), self.rig.said)
         assert result.exit_code == (3 if told else 0), (result.exit_code, problems(result))
         here, there = tree(self.rig.source.world, ROOT), tree(self.rig.receiver.world, THERE)

@@ -39,7 +39,7 @@ def keep_by_bookmarks(ends: Ends, facts: PushFacts, ledger: Ledger, paths: Itera
     bases = _bases(facts, ledger, paths)
     if all(ledger.of(base.path).marked for base in bases):
         return ledger
-    there = _own(ends, facts)
+    there = own(ends, facts)
     for base in bases:
         if all(mark.name != _name(facts, base) for mark in there.get(base.dataset, ())):
             ends.source.bookmark(base.snapshot, f"{base.dataset}#{_name(facts, base)}")
@@ -50,7 +50,7 @@ def let_go(ends: Ends, facts: PushFacts, ledger: Ledger, paths: Iterable[str]) -
     """Release the holds on the bases that have bookmarks now, and destroy the bookmarks of former bases."""
     bases = _bases(facts, ledger, paths)
     ends.source.release(facts.hold_tag, [base.snapshot for base in bases])
-    there = _own(ends, facts)
+    there = own(ends, facts)
     for base in bases:
         for mark in there.get(base.dataset, ()):
             if mark.name != _name(facts, base):
@@ -71,7 +71,7 @@ def keep_by_holds(ends: Ends, facts: PushFacts, ledger: Ledger, paths: Iterable[
 
 def drop(ends: Ends, facts: PushFacts) -> None:
     """Destroy all bookmarks of this destination: the holds keep its bases."""
-    for dataset, marks in _own(ends, facts).items():
+    for dataset, marks in own(ends, facts).items():
         for mark in marks:
             ends.source.destroy_bookmark(dataset, mark.name)
 
@@ -89,7 +89,7 @@ def _name(facts: PushFacts, base: _Base) -> str:
     return f"{bookmark_prefix(facts.tag)}{base.name}"
 
 
-def _own(ends: Ends, facts: PushFacts) -> Mapping[str, list[Bookmark]]:
+def own(ends: Ends, facts: PushFacts) -> Mapping[str, list[Bookmark]]:
     """The tree's bookmarks that are this destination's."""
     prefix = bookmark_prefix(facts.tag)
     found = {

@@ -124,14 +124,16 @@ def withdraw(ends: Ends, facts: PushFacts, books: Books) -> None:
 
 def _apart(ends: Ends, facts: PushFacts, before: Ledger) -> list[str]:
     """The excluded datasets that took part in an earlier push, by the names that the root's record has."""
-    pending = bool(before.root.pending)
-    paths = [path for path in sorted(facts.excluded) if pending or path not in before.lagging]
+    unsettled = bool(before.root.pending or before.root.former)
+    paths = [path for path in sorted(facts.excluded) if unsettled or path not in before.lagging]
     if not paths or not before.root.names:
         return []
     found = ends.source.named_snapshots(
         [full for name in before.root.names for full in _named(facts, paths, name)]
     )
-    return [path for path in paths if join(facts.root, path) in found]
+    # Of a base that a bookmark keeps the snapshot may have expired.
+    marks = bookmarks.own(ends, facts) if before.root.marked else {}
+    return [path for path in paths if join(facts.root, path) in {*found, *marks}]
 
 
 def standings(answers: Answers, plan: PushPlan, target: str, tag: str) -> dict[str, Standing]:
@@ -191,7 +193,10 @@ def _named(facts: PushFacts, paths: Iterable[str], name: str) -> list[str]:
 
 
 def _write(ends: Ends, facts: PushFacts, old: Ledger, new: Ledger) -> None:
-    """Write the difference: first the records of datasets that lag, then the root's, then what goes."""
+    """Write the difference: first the records of datasets that lag, then what goes, then the root's.
+
+    So as long as a record of a dataset's own is out of date, the root's tells that something is going on.
+    """
     name = facts.property_name
     alike: dict[str, list[str]] = {}
     for path, record in new.lagging.items():
@@ -199,8 +204,8 @@ def _write(ends: Ends, facts: PushFacts, old: Ledger, new: Ledger) -> None:
             alike.setdefault(encode(record), []).append(join(facts.root, path))
     for value, datasets in alike.items():
         ends.source.set_property(name, value, datasets)
-    if new.root != old.root:
-        ends.source.set_property(name, encode(new.root), [facts.root])
     gone = [join(facts.root, path) for path in old.lagging if path not in new.lagging]
     if gone:
         ends.source.inherit(name, gone)
+    if new.root != old.root:
+        ends.source.set_property(name, encode(new.root), [facts.root])

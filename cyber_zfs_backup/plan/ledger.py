@@ -274,8 +274,9 @@ def set_apart(ledger: Ledger, before: Ledger, paths: Iterable[str]) -> Ledger:
     lagging = dict(ledger.lagging)
     for path in paths:
         own = lagging.get(path, known)
-        # As long as anything of the root's is pending, a dataset with a record of its own may have got it.
-        more = [name for name in known.names if known.pending and name not in own.names]
+        # As long as a push or its settlement did not end, a record of a dataset's own may be out of date.
+        unsettled = before.root.pending or before.root.former
+        more = [name for name in known.names if unsettled and name not in own.names]
         lagging[path] = replace(own, pending=(*own.pending, *more)) if more else own
     return replace(ledger, lagging=lagging)
 

@@ -25,7 +25,7 @@ from tests.property.after_a_run import Undisturbed, arrived
 from tests.property.trouble import Trouble, troubles
 from tests.property.two_copies import TwoCopies
 from tests.property.world_laws import Laws
-from tests.unit.actions.rig import ALL, HARSH, ONLY_EXPIRE, ONLY_PUSH, ROOT
+from tests.unit.actions.rig import ALL, HARSH, ONLY_EXPIRE, ONLY_PUSH, ROOT, THERE
 
 DEEPEST, MOST = 3, 6
 """Levels below the root, and datasets: enough for each kind of accident, and cheap."""
@@ -209,6 +209,19 @@ class Machine(RuleBasedStateMachine):
         origin = dataset.snapshots[snapshot % len(dataset.snapshots)]
         self.zfs("clone", f"{dataset.name}@{origin.name}", join(ROOT, path))
         self.laws.remember()
+
+    @rule(to=destinations, which=picks)
+    def taken_there(self, to: int, which: int) -> None:
+        """Somebody takes snapshots of a copy that look like ours."""
+        world = self.rig.receivers[to].world
+        copies = world.tree(THERE)
+        if copies and not copies[which % len(copies)].inconsistent:
+            copy = copies[which % len(copies)]
+            for _ in range(2):
+                self.rig.wait(3600)
+                self.rig.receivers[to].zfs("snapshot", f"{copy.name}@{own_name(self.rig.now)}")
+                self.laws.theirs.add(copy.snapshots[-1].guid)
+            self.laws.remember()
 
     # Runs
 

@@ -37,6 +37,9 @@ class Where:
 class Witness(Protocol):
     """Whoever watches the product's commands."""
 
+    def sending(self, command: Sequence[str]) -> None:
+        """The first byte of a stream is about to move."""
+
     def aborting(self, host: FakeHost, copy: str) -> None:
         """A partial receive is about to be thrown away."""
 
@@ -51,6 +54,8 @@ class WatchedHost(FakeHost):
 
     def attempt(self, command: Sequence[str], streams: Streams | None = None) -> tuple[int, Streams]:
         """Run it."""
+        if self.witness is not None and command[1] == "send" and "-nvt" not in command:
+            self.witness.sending(command)
         if self.witness is None or command[1] not in ("destroy", "receive", "rollback", "rename"):
             return super().attempt(command, streams)
         if "-A" in command:

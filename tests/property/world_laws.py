@@ -8,7 +8,7 @@ product says of itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cyber_zfs_backup.config.job import RetentionPolicy
@@ -16,6 +16,7 @@ from cyber_zfs_backup.model.names import join, own_time, relative
 from cyber_zfs_backup.plan.retention import Buckets
 from tests.fake.host import FakeHost
 from tests.fake.model import Dataset
+from tests.fake.stream import decode_token
 from tests.property.table import below_any, continues, own_names
 from tests.property.two_copies import Seen, TwoCopies, Where, seen
 from tests.unit.actions.rig import ROOT, THERE
@@ -39,7 +40,8 @@ class Laws:
     """All relative paths at which each dataset ever was."""
     known: list[Seen] = field(default_factory=list)
     explained: set[tuple[int, int]] = field(default_factory=set)
-    pruned: set[int] = field(default_factory=set)
+    theirs: set[int] = field(default_factory=set)
+    """What was taken on a receiver, by somebody there."""
     partials: dict[tuple[str, int], int] = field(default_factory=dict)
     aborted: set[tuple[str, int]] = field(default_factory=set)
     mirrored: set[int] = field(default_factory=set)
@@ -77,6 +79,16 @@ class Laws:
         return {dataset.guid: dataset for dataset in self.rig.source.world.tree(ROOT)}
 
     # Each destroy
+
+    def sending(self, command: Sequence[str]) -> None:
+        """Nothing is sent before it is held: what arrives must still be here in the next run."""
+        world = self.rig.source.world
+        full = str(decode_token(command[-1])["toname"]) if "-t" in command else command[-1]
+        head, _, name = full.partition("@")
+        datasets = world.tree(head) if "-R" in command else [world.datasets.get(head)]
+        for dataset in datasets:
+            snapshot = dataset.snapshot(name) if dataset is not None else None
+            assert snapshot is None or snapshot.holds, f"{full}: sent, and not held"
 
     def aborting(self, host: FakeHost, copy: str) -> None:
         """A partial receive may only be thrown away where the source cannot go on with it."""
@@ -167,13 +179,13 @@ class Laws:
             guids = [snapshot.guid for snapshot in copy.snapshots]
             for guid in guids:
                 home = self.home.get(guid, 0)
-                if home in alive and guid not in self.pruned:
+                if home in alive:
                     newest[home] = max(guid, newest.get(home, guid), key=self.age.__getitem__)
             if copy.partial is not None:
                 for key in ("toguid", "fromguid"):
                     guid = number(copy.partial.begin, key)
                     home = self.home.get(guid, 0)
-                    if home in alive and guid not in self.pruned:
+                    if home in alive:
                         yield guid, alive[home], f"the {key} of the token"
         for home, guid in newest.items():
             yield guid, alive[home], "the base"
@@ -185,7 +197,8 @@ class Laws:
         for receiver in self.rig.receivers:
             for copy in receiver.world.tree(THERE):
                 path = relative(THERE, copy.name)
-                homes = {self.home.get(snapshot.guid) for snapshot in copy.snapshots}
+                guids = {snapshot.guid for snapshot in copy.snapshots} - self.theirs
+                homes = {self.home.get(guid) for guid in guids}
                 assert None not in homes, f"{receiver.label}: {copy.name} has what the source never had"
                 assert len(homes) < 2, f"{receiver.label}: {copy.name} is a mixture"
                 # What is below a copy that was renamed went with it, so that only its own name counts.

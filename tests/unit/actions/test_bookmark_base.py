@@ -192,3 +192,19 @@ def test_a_base_that_a_bookmark_keeps_is_not_held_for_the_sake_of_a_dataset_that
     for _ in range(2):
         assert rig.run(actions=ONLY_PUSH).exit_code == 3
         assert rig.held().keys() == {"a"}
+
+
+def test_without_bookmarks_again_one_run_without_a_dataset_forgets_nothing_of_it() -> None:
+    """Of its base only the bookmark is left, and nobody asked about it."""
+    rig = with_bookmarks("a")
+    base = rig.names("a")[-1]
+    rig.snap()
+    rig.wait()
+    rig.run(actions=ONLY_EXPIRE)
+    assert base not in rig.names("a")
+    result = rig.night(exclude=("a",), bookmark_base=False)
+    assert result.exit_code == 0, problems(result)
+    assert marks(rig, "a") == [base]
+    result = rig.night(bookmark_base=False)
+    assert result.exit_code == 0, problems(result)
+    assert rig.here["a"].items() <= rig.there["a"].items()

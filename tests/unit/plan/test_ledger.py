@@ -186,6 +186,8 @@ def test_of_datasets_that_nobody_asked_about_everything_stays() -> None:
     assert found.releases == (Release("t2", ("",)),)
     # What was under way when it last took part may have arrived, whatever its own record says.
     assert set_apart(lags, lags, ["out"]).lagging == {"out": record("t1", "t2 t3")}
+    unfinished = Ledger(record("t3", "", "t2"), {"out": record("t1")})
+    assert set_apart(unfinished, unfinished, ["out"]).lagging == {"out": record("t1", "t3")}
     calm = Ledger(record("t2"), {"out": record("t1")})
     assert set_apart(calm, calm, ["out"]).lagging == {"out": record("t1")}
 

@@ -43,11 +43,16 @@ def announce(ends: Ends, facts: PushFacts, ledger: Ledger, plan: PushPlan) -> Le
     after = announced(ledger, wanted, adopted)
     if after != ledger:
         _write(ends, facts, ledger, after)
+    sent = {step.path for step in plan.steps}
+    if any(step.kind is StepKind.REPLICATE for step in plan.steps):
+        sent = set(plan.targets)
     for name, paths in wanted.items():
-        # A confirmed base is held already: a push with nothing new changes nothing.
-        if any(ledger.of(path).base != name for path in paths):
+        # A confirmed base is held already: a push with nothing new changes nothing. But what is sent may have
+        # the same name on a dataset of which nothing was confirmed.
+        known = {path for path in paths if ledger.of(path).base == name and path not in sent}
+        if len(known) < len(paths):
             # What a bookmark keeps needs no hold, and nobody would release it.
-            kept = {path for path in paths if ledger.of(path).marked and ledger.of(path).base == name}
+            kept = {path for path in known if ledger.of(path).marked}
             _hold(ends, facts, name, [path for path in paths if path not in kept], whole=not kept)
     # Only where it is named: nobody would release it elsewhere.
     alone = [

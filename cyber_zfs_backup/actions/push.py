@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..model.names import join, mentions, relative
 from ..plan.compare import Seen
@@ -309,6 +309,9 @@ class _Push:
         self._lift_limits()
         missed = (self.changed & set(plan.targets)) - self.executed.carried
         digest = properties.brought_up(self.ledger.root.properties, self.digest, missed)
+        if self.executed.streams:
+            # What has just come has no bookmark yet, though the record may speak of the same name.
+            self.ledger = replace(self.ledger, root=replace(self.ledger.root, marked=False))
         accounts = books.Books(self.ledger, self.before)
         books.settle(self.ends, self.facts, accounts, standings, self.target, digest)
         return self._end(plan, standings)

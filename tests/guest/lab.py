@@ -218,8 +218,10 @@ class Product:
     package: str
 
     def argv(self, *arguments: str) -> list[str]:
-        """The command line of the program with the lab's ssh configuration."""
-        return ["python3", "-m", self.package, "--ssh-config", SSH_CONFIG, *arguments]
+        """The command line of the program with the lab's ssh configuration; a command word comes first."""
+        words = 0 if not arguments or arguments[0].startswith("-") else 1
+        program = ["python3", "-m", self.package, *arguments[:words]]
+        return [*program, "--ssh-config", SSH_CONFIG, *arguments[words:]]
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 600.0) -> Result:
         """Run the program as root to its end."""

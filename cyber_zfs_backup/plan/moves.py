@@ -163,8 +163,11 @@ class _Mover:
         path = dataset.path
         home = self._homes.get(path)
         if home is None:
-            if path in self._tree.datasets and (anew or self._occupant(path) in self._owner):
-                self._clear(path)
+            if path in self._tree.datasets:
+                before = self._occupant(path)
+                # What has come here with its parent was never this dataset's copy.
+                if anew or before in self._owner or before != path:
+                    self._clear(path)
             return
         if self._at[home] == path:
             return

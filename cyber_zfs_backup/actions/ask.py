@@ -129,8 +129,9 @@ def _tokens(ends: Ends, source: Tree, receiver: Tree | None) -> dict[str, Token]
 
 
 def _token(ends: Ends, source: Tree, text: str) -> Token:
-    """What a token asks for. It is untrusted: zfs looks for its snapshot by name, and where that is not there
-    by GUID (libzfs, guid_to_name), so that it could name one that is none of this tree's."""
+    """What a token asks for. It comes from the far side and is untrusted: the name in it says nothing. zfs
+    looks for the snapshot by its GUID (libzfs, guid_to_name; measured after renames and exchanged names), and
+    so it must be one of this tree."""
     contents = ends.source.token_contents(text)
     if contents is None:
         return Token(text, why_not="a partial receive that this source can no longer continue")
@@ -141,7 +142,5 @@ def _token(ends: Ends, source: Tree, text: str) -> Token:
         return Token(
             text, name, why_not=f"a partial receive of {dataset}@{name}, which is gone from the source"
         )
-    if dataset != source.full(holder.path) and ends.source.exists(dataset):
-        return Token(text, name, why_not=f"a partial receive of {dataset}, which is another dataset")
     found = holder.by_guid()[contents.to_guid]
     return Token(text, found.name, found.guid, usable=True)

@@ -148,6 +148,8 @@ def standings(answers: Answers, plan: PushPlan, target: str, tag: str) -> dict[s
     dataset may stand under another name, as in a conflict.
     """
     elsewhere = bool(plan.moves or plan.waiting)
+    # By GUID: what has begun to arrive may stand under the dataset's former name.
+    asked_for = {token.guid for token in answers.tokens.values() if token.usable}
     found = {}
     for path in plan.targets:
         there = answers.receiver.datasets.get(path) if answers.receiver else None
@@ -162,11 +164,11 @@ def standings(answers: Answers, plan: PushPlan, target: str, tag: str) -> dict[s
             later = newest is None or mark.createtxg > newest.createtxg
             if mark.guid in theirs and mark.name.startswith(prefix) and later:
                 confirmed, marked = mark.name.removeprefix(prefix), True
-        token = answers.tokens.get(path)
+        arriving = next((s.name for s in reversed(mine.snapshots) if s.guid in asked_for), None)
         found[path] = Standing(
             confirmed=confirmed,
             marked=marked,
-            arriving=token.name if token is not None and token.usable else None,
+            arriving=arriving,
             conflicted=elsewhere or path in plan.conflicted,
         )
     return found

@@ -77,8 +77,11 @@ def created_anew(source: Tree, receiver: Tree, dataset: Dataset) -> bool:
     """
     there = receiver.datasets.get("")
     theirs = {snapshot.guid for snapshot in there.snapshots} if there else set()
-    base = next((s for s in reversed(source.datasets[""].snapshots) if s.guid in theirs), None)
-    if base is not None and all(s.createtxg > base.createtxg for s in dataset.snapshots):
+    root = source.datasets[""]
+    bases = [snapshot.createtxg for snapshot in root.snapshots if snapshot.guid in theirs]
+    bases += [mark.createtxg for mark in root.bookmarks if mark.guid in theirs]
+    base = max(bases, default=None)
+    if base is not None and all(s.createtxg > base for s in dataset.snapshots):
         return True
     mine, old = _times(dataset), _times(receiver.datasets[dataset.path])
     return bool(mine and old) and min(mine) > max(old)

@@ -143,3 +143,18 @@ def case_names_on_the_way(z: Zfs) -> None:
         z.ok("rename", f"{z.src}/{old}", f"{z.src}/{new}")
     after = {name: z.value("guid", f"{z.src}/{name}@one") for name in ("b", "b/n", "a")}
     assert list(after.values()) == list(before.values())
+
+
+def case_a_token_after_names_were_exchanged(z: Zfs) -> None:
+    """The old name is another dataset's now; zfs finds the snapshot by its GUID all the same."""
+    for name in ("a", "b"):
+        z.ok("create", f"{z.src}/{name}")
+        z.write(f"{z.src}/{name}", "file", BIG)
+    z.snap("one")
+    z.pipe(("-w", f"{z.src}/a@one"), ("-s", "-u", f"{z.dst}/a"), cut=0.6)
+    token = z.token(f"{z.dst}/a")
+    for old, new in (("a", "x"), ("b", "a"), ("x", "b")):
+        z.ok("rename", f"{z.src}/{old}", f"{z.src}/{new}")
+    assert f"full send of {z.src}/b@one estimated size" in z.ok("send", "-nvt", token)
+    z.copy(("-w", "-t", token), ("-s", "-u", f"{z.dst}/a"))
+    assert z.guids(f"{z.dst}/a") == z.guids(f"{z.src}/b")

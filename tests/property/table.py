@@ -101,15 +101,12 @@ def _common(dataset: Dataset, copy: Dataset) -> set[int]:
 
 
 def continues(source: World, copy: Dataset, dataset: Dataset) -> bool:
-    """Whether the source still has both ends of what a partial receive asks for; under the dataset's name of
-    that time, or where that is nobody's any more."""
+    """Whether the source still has both ends of what a partial receive asks for, under whatever name."""
     assert copy.partial is not None
     begun = copy.partial.begin
-    name = str(begun["toname"]).partition("@")[0]
     known = {snapshot.guid for each in source.datasets.values() for snapshot in each.snapshots}
     known |= {mark.guid for each in source.datasets.values() for mark in each.bookmarks}
-    same = name == dataset.name or source.dataset(name) is None
-    return same and dataset.by_guid(_guid(begun["toguid"])) is not None and begun["fromguid"] in {0, *known}
+    return dataset.by_guid(_guid(begun["toguid"])) is not None and begun["fromguid"] in {0, *known}
 
 
 def _guid(value: object) -> int:

@@ -2,9 +2,9 @@
 """Steps are safe in any order of failure: see ``machine.py``, and ``world_laws.py`` for what must hold.
 
 ``CYBER_ZFS_BACKUP_MACHINE_RUNS`` sets how many histories are played (a nightly run: 2000); each such run
-plays others, while the quick one always plays the same. The seed is in the report of a failure, and with it as
-``CYBER_ZFS_BACKUP_MACHINE_SEED`` (and the same number of runs) the same are played again. A failure is made
-small, which can take minutes; with ``CYBER_ZFS_BACKUP_MACHINE_SHRINK=0`` it is not.
+plays others, while the quick one always plays the same. The seed is in the report of a failure, and with
+it as ``CYBER_ZFS_BACKUP_MACHINE_SEED`` (and the same number of runs) the same are played again. A failure is
+made small, which can take minutes; with ``CYBER_ZFS_BACKUP_MACHINE_SHRINK=0`` it is not.
 """
 
 from __future__ import annotations

@@ -33,7 +33,8 @@ def tell_behind(ends: Ends, result: ActionResult) -> ActionResult:
     except (ZfsError, HostError, GarbledError, SourceMissingError, DamagedRecordError):
         return result
     since = _since(ledger)
-    if since is None:
+    if since is None or since == result.figures.get("target"):
+        # Of what is not at the target nothing has arrived yet: the result itself has said so.
         return result
     space = "an unknown amount" if kept is None else report.size(kept)
     ends.surface.warn(

@@ -67,6 +67,11 @@ class Dataset:
         """The snapshot of that name."""
         return next((snapshot for snapshot in reversed(self.snapshots) if snapshot.name == name), None)
 
+    def known_guids(self) -> dict[int, int]:
+        """GUID to createtxg of all that a push could begin with: snapshots, and bookmarks of others."""
+        marks = {mark.guid: mark.createtxg for mark in self.bookmarks}
+        return marks | {snapshot.guid: snapshot.createtxg for snapshot in self.snapshots}
+
     def by_guid(self) -> dict[int, Snapshot]:
         """The snapshots by GUID."""
         return {snapshot.guid: snapshot for snapshot in self.snapshots}

@@ -292,7 +292,7 @@ class _Comparer:
 
         Among the orphans, or with ``everywhere`` among all (names that were exchanged).
         """
-        mine = {snapshot.guid for snapshot in dataset.snapshots}
+        mine = dataset.known_guids()
         places = self.receiver.datasets if everywhere and self.receiver else self.orphans
         for path, other in places.items():
             if path != dataset.path and any(snapshot.guid in mine for snapshot in other.snapshots):

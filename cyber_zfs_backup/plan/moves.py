@@ -16,7 +16,7 @@ from datetime import datetime
 from itertools import count
 
 from ..model.names import is_within, own_time, parent
-from ..model.trees import Dataset, Snapshot, Tree
+from ..model.trees import Dataset, Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +124,15 @@ def _homes(
             holder[arriving[path]] = path
     claims: list[tuple[int, str, str]] = []
     for path in source.datasets:
-        if path in astray and (shared := _newest_held(source.datasets[path], holder)) is not None:
-            claims.append((shared.createtxg, path, holder[shared.guid]))
+        known = source.datasets[path].known_guids() if path in astray else {}
+        shared = [(createtxg, path, holder[guid]) for guid, createtxg in known.items() if guid in holder]
+        claims += [max(shared)] if shared else []
     claimed: set[str] = set()
     for _, path, held in sorted(claims, key=lambda claim: (-claim[0], claim[1])):
         if held not in claimed:
             claimed.add(held)
             homes[path] = held
     return homes
-
-
-def _newest_held(dataset: Dataset, holder: Mapping[int, str]) -> Snapshot | None:
-    return next((snapshot for snapshot in reversed(dataset.snapshots) if snapshot.guid in holder), None)
 
 
 class _Mover:

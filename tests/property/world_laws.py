@@ -83,7 +83,15 @@ class Laws:
     def sending(self, command: Sequence[str]) -> None:
         """Nothing is sent before it is held: what arrives must still be here in the next run."""
         world = self.rig.source.world
-        full = str(decode_token(command[-1])["toname"]) if "-t" in command else command[-1]
+        if "-t" in command:
+            # Names may have been exchanged since.
+            guid = decode_token(command[-1])["toguid"]
+            asked_for = [
+                snapshot for each in world.tree(ROOT) for snapshot in each.snapshots if snapshot.guid == guid
+            ]
+            assert all(snapshot.holds for snapshot in asked_for), f"{command[-1]}: sent, and not held"
+            return
+        full = command[-1]
         head, _, name = full.partition("@")
         datasets = world.tree(head) if "-R" in command else [world.datasets.get(head)]
         for dataset in datasets:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyber_zfs_backup.model.trees import Dataset, Snapshot, Tree
+from cyber_zfs_backup.model.trees import Bookmark, Dataset, Snapshot, Tree
 from cyber_zfs_backup.plan.compare import Token
 from cyber_zfs_backup.plan.cost import SendMode
 from cyber_zfs_backup.plan.moves import plan_moves
@@ -393,3 +393,16 @@ def test_whatever_the_names_the_moves_can_be_done_and_lose_nothing(
             assert at.get(path) == guid
     for path in found.waiting:
         assert path.rpartition("/")[0] not in at
+
+
+def test_a_copy_is_known_by_a_bookmark_too() -> None:
+    """Its snapshots have expired on the source while the receiver was away."""
+    source = tree(ROWS["a child"][0])
+    base = Bookmark("mark", drawn.guid_of("n", "01"), 10)
+    without = replace(
+        source.datasets["a/m"], snapshots=source.datasets["a/m"].snapshots[1:], bookmarks=(base,)
+    )
+    source = replace(source, datasets={**source.datasets, "a/m": without})
+    found = plan(source, tree(THERE, "vault/copy"), "02", mode=LEVEL)
+    assert moves(found) == ["a/n -> a/m"]
+    assert "bridge a/m mark..02" in steps(found)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..hosts.protocol import Finished
 from ..model.names import join
 from ..plan.ledger import (
+    Going,
     Ledger,
     Release,
     Standing,
@@ -40,12 +41,13 @@ def announce(ends: Ends, facts: PushFacts, ledger: Ledger, plan: PushPlan) -> Le
     for path, name in _steps_on_the_way(ledger, plan):
         if path not in wanted.get(name, ()):
             adopted.setdefault(path, []).append(name)
-    after = announced(ledger, wanted, adopted)
-    if after != ledger:
-        _write(ends, facts, ledger, after)
-    sent = {step.path for step in plan.steps}
+    sent = {step.path for step in plan.steps if step.kind is not StepKind.ABORT}
     if any(step.kind is StepKind.REPLICATE for step in plan.steps):
         sent = set(plan.targets)
+    going = {path: Going(plan.bases.get(path), plan.targets[path]) for path in sorted(sent)}
+    after = announced(ledger, wanted, adopted, going)
+    if after != ledger:
+        _write(ends, facts, ledger, after)
     for name, paths in wanted.items():
         # A confirmed base is held already: a push with nothing new changes nothing. But what is sent may have
         # the same name on a dataset of which nothing was confirmed.

@@ -22,6 +22,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from ..model.trees import Dataset
 
@@ -181,12 +182,27 @@ def renamed(record: Record, old: str, new: str) -> Record:
     return replace(record, base=base, pending=names(record.pending), former=names(record.former))
 
 
-def announced(ledger: Ledger, targets: Iterable[str], adopted: Mapping[str, Iterable[str]]) -> Ledger:
+@dataclass(frozen=True, slots=True)
+class Going:
+    """What a push sends to one dataset: from the ``base`` that was seen there up to the ``target``."""
+
+    base: str | None
+    target: str
+
+
+def announced(
+    ledger: Ledger,
+    targets: Iterable[str],
+    adopted: Mapping[str, Iterable[str]],
+    going: Mapping[str, Going] = MappingProxyType({}),
+) -> Ledger:
     """The ledger with the targets named as pending, before any of them is held or sent.
 
     ``adopted`` are, by path, bases that the receiver showed but the ledger does not name, and steps on the
     way. They are named by a record of that dataset's own: a property has room for 8 KiB (zfsprops.7), and
-    hundreds of datasets may each have another name.
+    hundreds of datasets may each have another name. ``going`` tells, by path, what is sent: where the target
+    is the root's base already (this one lagged), it is pending for that dataset all the same, or else what
+    comes between the two would be nobody's.
     """
     wanted = dict.fromkeys((*adopted.get("", ()), *targets))
     known = set(ledger.root.names)
@@ -202,7 +218,25 @@ def announced(ledger: Ledger, targets: Iterable[str], adopted: Mapping[str, Iter
         if path and more:
             left = tuple(name for name in own.former if name not in more)
             lagging[path] = replace(own, pending=(*own.pending, *more), former=left)
+    for path, sent in going.items():
+        if sent.target in root.pending:
+            continue
+        if not path:
+            root = _expecting(root, sent)
+        elif path in lagging:
+            lagging[path] = _expecting(lagging[path], sent)
+        else:
+            # The root's record speaks of the arrival of others.
+            lagging[path] = Record(root.to, sent.base, (sent.target,))
     return Ledger(root, lagging)
+
+
+def _expecting(record: Record, sent: Going) -> Record:
+    """A record with the target as pending; where it was the base, that was not true of this dataset."""
+    if sent.target in record.pending:
+        return record
+    expecting = replace(record, pending=(*record.pending, sent.target))
+    return replace(expecting, base=sent.base, marked=False) if record.base == sent.target else expecting
 
 
 def kept_names(ledger: Ledger, dataset: Dataset, tag: str) -> tuple[str, ...]:

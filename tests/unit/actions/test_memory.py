@@ -16,6 +16,7 @@ from cyber_zfs_backup.actions.result import RunResult
 from cyber_zfs_backup.config.job import Action, Destination
 from cyber_zfs_backup.hosts.protocol import Transfer
 from cyber_zfs_backup.zfs import commands
+from tests.fake.errors import Killed
 from tests.fake.host import FakeLink
 from tests.unit.actions.rig import (
     FORCED,
@@ -314,3 +315,29 @@ def test_one_run_without_a_dataset_that_lags_keeps_what_it_got_while_the_root_di
     result = rig.night()
     assert result.exit_code == 0, problems(result)
     assert all_equal(rig)
+
+
+def test_what_may_have_reached_one_that_was_left_out_before_is_kept() -> None:
+    """The root has the target already; the dataset gets it in a run that dies, and another run expires."""
+    rig = Rig("x")
+    rig.always = {"retention": HARSH, "send_mode": LEVEL}
+    rig.first()
+    rig.snap()
+    rig.size = 80_000
+    rig.snap()
+    assert rig.run(actions=ONLY_PUSH, exclude=("x",)).exit_code == 0
+    # Two snapshots are on their way to x; we die, and the stream with us, when the first has arrived.
+    count = rig.copy()
+    seen = count.crash(None).seen
+    count.run(actions=ONLY_PUSH)
+    rig.crash(next(number for number, (moment, _) in enumerate(seen) if moment == "middle"))
+    with pytest.raises(Killed):
+        rig.run(actions=ONLY_PUSH)
+    rig.calm()
+    assert len(rig.names_there("x")) == 2
+    rig.receiver.faults.unreachable = True
+    for _ in range(3):
+        hour(rig)
+    assert rig.names_there("x")[-1] in rig.names("x")
+    rig.receiver.faults.unreachable = False
+    assert hour(rig).exit_code == 0

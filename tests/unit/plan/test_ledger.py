@@ -10,6 +10,7 @@ import pytest
 
 from cyber_zfs_backup.model.trees import Dataset, Snapshot
 from cyber_zfs_backup.plan.ledger import (
+    Going,
     Hold,
     Ledger,
     LedgerError,
@@ -313,3 +314,24 @@ def test_each_destination_has_a_tag_of_its_own() -> None:
     }
     assert len(tags) == 8
     assert all(len(tag) == 16 for tag in tags)
+
+
+def test_what_is_sent_to_one_that_lags_is_pending_though_the_root_has_it_as_base() -> None:
+    """Else nothing would tell that the snapshots on the way to it may have arrived."""
+    ledger = Ledger(Record("nas", "4"), {"a": Record("nas", "2")})
+    after = announced(ledger, ["4"], {}, {"a": Going("2", "4")})
+    assert after == Ledger(Record("nas", "4"), {"a": Record("nas", "2", ("4",))})
+    whole = Dataset("a", tuple(Snapshot(str(number), number, number) for number in range(1, 6)))
+    assert in_flight(after, whole) == ("2", "3", "4")
+    assert announced(after, ["4"], {}, {"a": Going("2", "4")}) == after
+
+
+def test_a_record_that_speaks_of_others_does_not_count_for_what_is_sent_now() -> None:
+    ledger = Ledger(Record("nas", "4"))
+    assert announced(ledger, ["4"], {}, {"new": Going(None, "4")}).lagging == {
+        "new": Record("nas", None, ("4",))
+    }
+    assert announced(ledger, ["4"], {}, {"": Going("1", "4")}).root == Record("nas", "1", ("4",))
+    assert announced(ledger, ["5"], {}, {"": Going("4", "5"), "a": Going("4", "5")}) == Ledger(
+        Record("nas", "4", ("5",))
+    )

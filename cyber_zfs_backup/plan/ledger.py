@@ -399,7 +399,8 @@ def _settlement(ledger: Ledger, standings: Mapping[str, Standing], target: str, 
         named=Ledger(new.root, between),
         holds=tuple(Hold(name, tuple(paths)) for name, paths in holds.items()),
         releases=(
-            *_releases(new.root.former, final.lagging, standings),
+            # Of a dataset that was left out its own record tells all that counts.
+            *_releases(new.root.former, final.lagging, dict.fromkeys((*standings, *final.lagging))),
             *_each(own),
         ),
         final=final,

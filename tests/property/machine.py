@@ -321,6 +321,18 @@ class Machine(RuleBasedStateMachine):
         self.laws.no_base_is_lost()
 
     @invariant()
+    def no_hold_is_forgotten(self) -> None:
+        """Whatever died: each hold is named by a record, or nobody would ever release it."""
+        for number in range(len(self.rig.receivers)):
+            with self.rig.turned(number):
+                ledger = self.rig.ledger()
+                for path, held in self.rig.held().items():
+                    named = ledger.names_for(path) if ledger else ()
+                    assert held <= {*named}, (
+                        f"{path}: {held} are held for {self.rig.receiver.label}: {ledger}"
+                    )
+
+    @invariant()
     def nothing_came_from_nowhere(self) -> None:
         self.laws.nothing_came_from_nowhere()
 

@@ -47,7 +47,7 @@ def expected(source: World, receiver: World, excluded: frozenset[str], *, rename
     for path, dataset in here.items():
         if _shares(source, dataset, there.get(path)):
             continue
-        kind = _renamed(path, here, there, found, renames)
+        kind = _renamed(path, (source, here, there), found, renames)
         if kind is None:
             kind = _other(path, here, there, found, renames)
         if kind:
@@ -64,9 +64,17 @@ def _shares(source: World, dataset: Dataset, copy: Dataset | None) -> bool:
     return bool(_common(dataset, copy))
 
 
-def _renamed(path: str, here: Tree, there: Tree, found: Expected, renames: bool) -> str | None:
+def _renamed(path: str, sides: tuple[World, Tree, Tree], found: Expected, renames: bool) -> str | None:
     """A copy that stands elsewhere is brought here; ``""`` where that needs nobody."""
+    source, here, there = sides
     holders = set(_holders(path, here[path], there))
+    if renames:
+        # What has only begun to arrive is known by what it asks for.
+        holders |= {
+            other
+            for other, copy in there.items()
+            if other not in ("", path) and copy.partial is not None and continues(source, copy, here[path])
+        }
     if path not in there:
         holders &= found.orphans if not renames else set(there)
     if not holders:

@@ -287,7 +287,7 @@ class _Push:
         for failure in done.failures:
             suspects = [path for path in failure.suspects if missing(path)]
             guilty = self._named(suspects, failure.error.text) or next(iter(suspects), None)
-            if guilty is not None:
+            if guilty is not None and not _moved_on(guilty, failure.error, plan, answers):
                 self.failures[guilty] = failure.error
         modified = (path for path, e in self.failures.items() if e.trouble is Trouble.MODIFIED)
         self.written_to |= frozenset(modified)
@@ -339,3 +339,15 @@ class _Push:
         confirmed = account.confirmed(standings)
         self.executed.repaired &= confirmed.keys()
         return Pushed(account.result(confirmed), self.facts, confirmed)
+
+
+def _moved_on(path: str, error: ZfsError, plan: PushPlan, answers: Answers) -> bool:
+    """Whether a partial receive is no longer where it was when it was to be gone on with.
+
+    The receive of a connection that died may live on for a while and take what was on its way. Then the
+    kernel calls the resumed stream invalid, in the words that it also has for one of a newer version
+    (measured on OpenZFS 2.1.11). Planned anew, with the token of now, it goes on.
+    """
+    used = next((s.token for s in plan.steps if s.kind is StepKind.RESUME and s.path == path), None)
+    now = answers.tokens.get(path)
+    return error.trouble is Trouble.TOO_OLD and used is not None and (now is None or now.text != used)

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from cyber_zfs_backup.actions import retry
+from tests.fake.front import Streams
 from tests.fake.host import FakeHost
-from tests.unit.actions.rig import LEVEL, REPLICATE, THERE, Rig, action, kinds, problems
+from tests.unit.actions.rig import LEVEL, ONLY_PUSH, REPLICATE, THERE, Rig, action, kinds, problems
 
 BIG = 60_000
+INVALID = "cannot receive resume stream: kernel modules must be upgraded to receive this stream.\n"
 
 
 def test_the_waits_grow_and_have_a_bound() -> None:
@@ -112,3 +116,59 @@ def test_a_receive_that_outlives_its_connection_is_waited_for(monkeypatch: pytes
     assert result.exit_code == 75
     assert set(kinds(result)) == {"busy"}
     assert "zfs holds" not in problems(result)[0]
+
+
+def test_a_partial_receive_that_moved_on_meanwhile_is_gone_on_with_from_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The receive of a dead connection takes what was on its way after we have asked for its token."""
+    rig = Rig("a")
+    rig.always = {"send_mode": LEVEL, "lanes": 1}
+    rig.first()
+    rig.size = BIG
+    rig.link.break_next(20_000)
+    assert rig.night().exit_code == 75
+    (path,) = rig.tokens()
+    real, moved = FakeHost.attempt, [False]
+
+    def attempt(self: FakeHost, command: tuple[str, ...], streams: object = None) -> object:
+        if self is rig.receiver and command[1] == "receive" and not moved[0]:
+            moved[0] = True
+            token = rig.tokens()[path]
+            late = rig.link.source.execute(("zfs", "send", "-t", token), sent := Streams(write=data.append))
+            assert (late[0], "".join(sent.err)) == (0, "")
+            rest = Streams(io.BytesIO(b"".join(data)[:25_000]))
+            rig.receiver.execute(("zfs", "receive", "-s", rig.full(path, THERE)), rest)
+            assert rig.tokens()[path] != token
+            assert streams is not None
+            streams.err.append(INVALID)  # type: ignore[attr-defined]
+            return 1, streams
+        return real(self, command, streams)  # type: ignore[arg-type]
+
+    data: list[bytes] = []
+    monkeypatch.setattr(FakeHost, "attempt", attempt)
+    result = rig.run(actions=ONLY_PUSH)
+    assert result.exit_code == 0, problems(result)
+    assert rig.here == rig.there
+
+
+def test_a_stream_that_does_not_fit_is_not_tried_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig("a")
+    rig.always = {"send_mode": LEVEL, "lanes": 1}
+    rig.first()
+    rig.size = BIG
+    rig.link.break_next(20_000)
+    rig.night()
+    real = FakeHost.attempt
+
+    def attempt(self: FakeHost, command: tuple[str, ...], streams: object = None) -> object:
+        if self is rig.receiver and command[1] == "receive" and rig.tokens():
+            assert streams is not None
+            streams.err.append(INVALID)  # type: ignore[attr-defined]
+            return 1, streams
+        return real(self, command, streams)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FakeHost, "attempt", attempt)
+    result = rig.run(actions=ONLY_PUSH, retries=5)
+    assert "too-old" in kinds(result)
+    assert rig.pauses == []

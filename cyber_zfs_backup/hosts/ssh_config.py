@@ -20,6 +20,9 @@ from .quoting import command_line
 
 _PATIENCE = 60.0
 """For ``ssh -G``, in seconds: it may run ``Match exec`` commands and ask the DNS."""
+_DEBIANS_INTERVAL = 300
+"""Debian's ssh sets ServerAliveInterval to this where BatchMode is on and nothing else is said
+(ssh_config(5) there): a dead link would be noticed after a quarter of an hour. Counts as not configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class SshSettings:
     proxy_jump: str | None
     connect_timeout: float | None
     server_alive_interval: int | None
+    server_alive_count: int | None
+    """Signs of life that may go unanswered; None where the interval is not configured either."""
     identity_agent: str | None
     raw: Mapping[str, tuple[str, ...]]
     unexpanded: tuple[str, ...]
@@ -116,7 +121,9 @@ def parse(answer: str, destination: str, config_file: str | None, env: Mapping[s
     expand = _Expansion(destination, first, env)
     alias = _set(first.get("hostkeyalias"))
     proxy = _set(first.get("proxycommand"))
-    alive = first.get("serveraliveinterval", "0")
+    interval = _number(first.get("serveraliveinterval"))
+    if interval == _DEBIANS_INTERVAL:
+        interval = None
     timeout = first.get("connecttimeout", "none")
     return SshSettings(
         destination=destination,
@@ -132,7 +139,8 @@ def parse(answer: str, destination: str, config_file: str | None, env: Mapping[s
         proxy_command=expand.tokens(proxy) if proxy else None,
         proxy_jump=_set(first.get("proxyjump")),
         connect_timeout=float(timeout) if timeout.isdigit() else None,
-        server_alive_interval=int(alive) if alive.isdigit() and int(alive) > 0 else None,
+        server_alive_interval=interval,
+        server_alive_count=_number(first.get("serveralivecountmax")) if interval else None,
         identity_agent=_agent(first.get("identityagent"), expand, env),
         raw=raw,
         unexpanded=tuple(expand.failed),
@@ -193,6 +201,11 @@ class _Expansion:
 
 def _set(value: str | None) -> str | None:
     return None if value is None or value.lower() == "none" else value
+
+
+def _number(value: str | None) -> int | None:
+    """Answer a count or a time that is set; 0 stands for none."""
+    return int(value) if value is not None and value.isdigit() and int(value) > 0 else None
 
 
 def _files(value: str) -> tuple[str, ...]:

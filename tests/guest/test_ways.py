@@ -189,6 +189,25 @@ def test_no_progress_ends_both_sides(ground: Ground) -> None:
     assert here == there
 
 
+def test_a_dead_link_under_a_question_is_noticed(ground: Ground) -> None:
+    """What waits for an answer sends nothing: only signs of life tell that nobody is there any more."""
+    ground.push_first()
+    slow = 'command="sleep 4; eval \\"$SSH_ORIGINAL_COMMAND\\""'
+    ground.host.authorize("root", options=slow)
+    ground.host.client(ServerAliveInterval="3", ServerAliveCountMax="2")
+    logins = ground.host.log.count("Accepted publickey")
+    running = ground.start("--action", "push", "--retries", "0")
+    while ground.host.log.count("Accepted publickey") == logins:
+        time.sleep(0.2)
+    time.sleep(1)
+    with ground.host.unplugged():
+        began = time.monotonic()
+        ended = ground.ran(running.wait(120))
+    assert (ended.status, set(ended.problems())) == (75, {"link-lost"}), ended.errors
+    # Six seconds of silence, and some for an emulated machine: far from TCP's quarter of an hour.
+    assert time.monotonic() - began < 60
+
+
 def test_a_receive_that_outlives_its_connection_is_waited_for(ground: Ground) -> None:
     ground.push_first()
     base = ground.newest()

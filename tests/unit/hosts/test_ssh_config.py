@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from cyber_zfs_backup.hosts.children import child_environment
+from cyber_zfs_backup.hosts.control import ALIVE_INTERVAL
 from cyber_zfs_backup.hosts.errors import HostError, HostErrorKind
 from cyber_zfs_backup.hosts.ssh import SshHost
 from cyber_zfs_backup.hosts.ssh_config import SshSettings, resolve
+from cyber_zfs_backup.hosts.ssh_options import unattended
 
 HOME = pwd.getpwuid(os.getuid()).pw_dir
 
@@ -27,10 +29,11 @@ def test_an_alias_is_resolved(tmp_path: Path) -> None:
     found = settings(
         tmp_path,
         "Host offsite\n HostName backup.example\n Port 2222\n User keeper\n ConnectTimeout 7\n"
-        " ServerAliveInterval 9\n HostKeyAlias The-Vault\n",
+        " ServerAliveInterval 9\n ServerAliveCountMax 2\n HostKeyAlias The-Vault\n",
     )
     assert (found.hostname, found.port, found.user) == ("backup.example", 2222, "keeper")
     assert (found.connect_timeout, found.server_alive_interval) == (7.0, 9)
+    assert found.server_alive_count == 2
     assert found.host_key_name.lower() == "the-vault"
 
 
@@ -39,6 +42,14 @@ def test_defaults_are_told_from_settings(tmp_path: Path) -> None:
     assert (found.connect_timeout, found.server_alive_interval) == (None, None)
     assert (found.proxy_command, found.proxy_jump, found.host_key_alias) == (None, None, None)
     assert found.host_key_name == "offsite"
+
+
+def test_debians_patience_with_dead_links_is_no_setting(tmp_path: Path) -> None:
+    """Its ssh says 300 s for every unattended connection: a dead link would hold a run for long."""
+    found = settings(tmp_path, "Host *\n BatchMode yes\n")
+    assert found.one("serveraliveinterval") in ("0", "300")
+    assert (found.server_alive_interval, found.server_alive_count) == (None, None)
+    assert f"ServerAliveInterval={ALIVE_INTERVAL}" in unattended(found)
 
 
 def test_user_and_port_of_the_destination_count(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from ..zfs.errors import ZfsError
 from ..zfs.parse import GarbledError
 from . import report
 from .ends import DamagedRecordError, Ends, PushFacts, SourceMissingError, read_for_push
+from .push import newest_own
 from .result import ActionResult, Outcome
 
 _NOT_BEHIND = (Outcome.DONE, Outcome.NOTHING, Outcome.LOCKED)
@@ -29,12 +30,13 @@ def tell_behind(ends: Ends, result: ActionResult) -> ActionResult:
         ledger = facts.ledgers.get(facts.tag)
         if ledger is None:
             return result
+        newest = newest_own(ends)
         kept = _kept(ends, facts, ledger)
     except (ZfsError, HostError, GarbledError, SourceMissingError, DamagedRecordError):
         return result
     since = _since(ledger)
-    if since is None or since == result.figures.get("target"):
-        # Of what is not at the target nothing has arrived yet: the result itself has said so.
+    if since is None or newest is None or since == newest.name:
+        # There is nothing newer to have; and of what is not there at all the result itself has said so.
         return result
     space = "an unknown amount" if kept is None else report.size(kept)
     ends.surface.warn(

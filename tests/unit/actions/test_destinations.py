@@ -17,7 +17,7 @@ from cyber_zfs_backup.model.names import own_name
 from cyber_zfs_backup.plan.ledger import destination_tag
 from tests.fake.host import FakeHost, FakeLink
 from tests.fake.model import World
-from tests.unit.actions.rig import ALL, FORCED, HARSH, ROOT, THERE, Rig, Said, kinds, problems
+from tests.unit.actions.rig import ALL, FORCED, HARSH, ONLY_PUSH, ROOT, THERE, Rig, Said, kinds, problems
 
 OFFSITE, NAS = Destination("offsite", THERE), Destination("nas", "shelf/copy")
 
@@ -88,6 +88,15 @@ def test_one_that_is_down_for_months_stops_nobody_and_loses_nothing() -> None:
     assert {path: names.keys() & rig.here[path].keys() for path, names in on_nas(rig).items()} == {
         path: names.keys() for path, names in rig.here.items()
     }
+
+
+def test_one_that_is_down_and_has_all_there_is_is_not_behind() -> None:
+    rig = two("a")
+    rig.first()
+    rig.elsewhere["nas"].faults.unreachable = True
+    result = rig.run(actions=ONLY_PUSH)
+    assert by_destination(result)[NAS.label] == "passing"
+    assert not any("is behind since" in warning for warning in rig.said.warnings)
 
 
 def test_a_conflict_of_one_is_no_matter_of_the_other() -> None:

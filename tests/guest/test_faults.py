@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whatever dies while a push is under way, the next run alone brings all in order.
 
-The short form plays every kind of fault once. ``CYBER_ZFS_BACKUP_FAULTS=200`` plays so many, and
-``CYBER_ZFS_BACKUP_SEED`` plays the moments of another run again; its seed stands under its table.
+The short form plays every kind of fault once, always the same ones: it tells whether a change has broken
+something, and not whose turn it is to be unlucky. ``CYBER_ZFS_BACKUP_FAULTS=200`` plays so many, of new
+moments each time, and ``CYBER_ZFS_BACKUP_SEED`` those of another run again; the seed stands under the table.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from .guest import Guest
 from .lab import Lab, Product
 
 COUNT = int(os.environ.get("CYBER_ZFS_BACKUP_FAULTS") or len(ROUND))
+SHORT_SEED = 776772
+"""Of it the last fault once hung: a cable cut while a question was under way."""
 
 
 @pytest.fixture(scope="module")
 def campaign(guest: Guest, product: Product, tell: Callable[[str, str], None]) -> Iterator[Campaign]:
     """One campaign for all tests here; its tree goes from fault to fault, its table is shown at the end."""
-    seed = int(os.environ.get("CYBER_ZFS_BACKUP_SEED") or secrets.randbelow(1_000_000))
+    chosen = SHORT_SEED if len(ROUND) >= COUNT else secrets.randbelow(1_000_000)
+    seed = int(os.environ.get("CYBER_ZFS_BACKUP_SEED") or chosen)
     lab = Lab(guest)
     made = Campaign(lab, product, seed)
     yield made

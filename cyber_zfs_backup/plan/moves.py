@@ -60,12 +60,28 @@ def plan_moves(
     """
     wanted = frozenset(path for path in astray if path)
     mover = _Mover(source, receiver, _homes(source, receiver, wanted, arriving), refused)
+    known = (
+        {guid for dataset in source.datasets.values() for guid in dataset.known_guids()} if wanted else set()
+    )
     for path, dataset in source.datasets.items():
         if path and not any(is_within(above, path) for above in _these(refused, path)):
             # What is in its way may have come there with its parent.
-            there = path in wanted and path in mover.receiver.datasets
-            mover.place(dataset, anew=there and created_anew(source, mover.receiver, dataset))
+            there = mover.receiver.datasets.get(path) if path in wanted else None
+            mover.place(
+                dataset,
+                strange=there is not None
+                and (created_anew(source, mover.receiver, dataset) or _is_anothers(there, known)),
+            )
     return mover.result()
+
+
+def _is_anothers(copy: Dataset, known: Container[int]) -> bool:
+    """Whether a copy that shares nothing with the dataset of its name shares something with another one.
+
+    That is proof enough that it was never this dataset's. (Where the other one has its copy elsewhere: a
+    rename that the receiver refused was answered with a copy in full.)
+    """
+    return any(snapshot.guid in known for snapshot in copy.snapshots)
 
 
 def created_anew(source: Tree, receiver: Tree, dataset: Dataset) -> bool:
@@ -155,10 +171,10 @@ class _Mover:
         """The receiver as it is by now."""
         return self._tree
 
-    def place(self, dataset: Dataset, *, anew: bool) -> None:
+    def place(self, dataset: Dataset, *, strange: bool) -> None:
         """Bring the copy of one dataset to its path; those above it have been placed before.
 
-        ``anew`` is true for one that was created under a name that the receiver knows from before.
+        ``strange``: what stands there is known to be another dataset's copy, or that of an older one.
         """
         path = dataset.path
         home = self._homes.get(path)
@@ -166,7 +182,7 @@ class _Mover:
             if path in self._tree.datasets:
                 before = self._occupant(path)
                 # What has come here with its parent was never this dataset's copy.
-                if anew or before in self._owner or before != path:
+                if strange or before in self._owner or before != path:
                     self._clear(path)
             return
         if self._at[home] == path:

@@ -248,6 +248,31 @@ def test_what_is_older_than_the_base_and_shares_nothing_is_not_put_aside() -> No
     assert (moves(found), conflicts(found)) == ([], {"b": "no_common"})
 
 
+def test_the_copy_of_another_dataset_that_has_one_already_is_put_aside() -> None:
+    """Names were exchanged, the receiver refused to rename, and the one whose name was free came in full."""
+    found = both(
+        """
+            01 02
+        .   r  r
+        a   x  x
+        b   y  y
+        """,
+        """
+            01
+        .   r
+        a   x
+        b   x
+        """,
+    )
+    assert (moves(found), conflicts(found)) == (["b -> b.old"], {})
+    assert sorted(step.split(" +")[0] for step in steps(found)) == [
+        "full b 01",
+        "level . 01..02",
+        "level a 01..02",
+        "level b 01..02",
+    ]
+
+
 def test_a_refused_rename_leaves_all_below_it_where_it_is() -> None:
     found = both(ROWS["a parent and its child, each by itself"][0], THERE, refused={"z": "no"})
     assert moves(found) == []

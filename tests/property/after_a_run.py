@@ -66,8 +66,14 @@ class Undisturbed:
         here, there = tree(self.rig.source.world, ROOT), tree(self.rig.receiver.world, THERE)
         orphans = set(there) - set(here)
         assert action(result, "push").figures["orphans"] == len(orphans), orphans
-        ours = {snapshot.guid for dataset in here.values() for snapshot in dataset.snapshots}
-        # Where its dataset was destroyed meanwhile, it stays as the orphan that it is.
+        ours = {
+            snapshot.guid
+            for path, dataset in here.items()
+            if self.renames and not below_any(path, self.left_out)
+            for snapshot in dataset.snapshots
+        }
+        # Where its dataset was destroyed meanwhile, it stays as the orphan that it is; where the receiver
+        # refuses to rename, as the conflict that was compared above.
         left = [copy for path, copy in there.items() if ".moving" in path]
         assert not any(snapshot.guid in ours for copy in left for snapshot in copy.snapshots), (
             "left on its way"

@@ -20,6 +20,7 @@ from .identities import Certificate, Identity, certificates, look_at
 from .known_hosts import algorithm_of, fingerprint
 from .ssh_config import SshSettings
 from .ssh_errors import login_refused
+from .wire import unreachable
 
 _AGENT_TIMEOUT = 30.0
 _PLAIN = ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
@@ -70,20 +71,27 @@ class Login:
         self._certificates = certificates(settings.certificate_files, self._identities)
         self._tried: list[str] = []
         self._only_ssh: list[str] = []
+        self._refused = False
 
     def run(self) -> None:
-        """Log in. Raises ``HostError`` LOGIN_REFUSED, or ``NotForParamikoError``."""
+        """Log in. Raises ``HostError`` (LOGIN_REFUSED, UNREACHABLE), or ``NotForParamikoError``."""
         with contextlib.ExitStack() as stack:
             for candidate in self._candidates(stack):
                 self._tried.append(candidate.name)
                 if self._accepted(candidate.key):
                     return
                 if not self._transport.is_active():
+                    if not self._refused:
+                        # It has refused nothing yet: that was no answer, but the way there that broke.
+                        raise unreachable(
+                            self._settings, "the connection was lost in the middle of the login"
+                        )
                     raise login_refused(
                         self._settings,
                         self._tried,
                         "the server ended the connection (too many keys? then name one with IdentitiesOnly)",
                     )
+                self._refused = True
         allowed = self._methods()
         if allowed is None:
             return
@@ -100,7 +108,10 @@ class Login:
     def _accepted(self, key: paramiko.PKey) -> bool:
         try:
             further = self._transport.auth_publickey(self._settings.user, key)
-        except (paramiko.SSHException, EOFError, OSError):
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            if "timeout" in str(error).lower():
+                what = f"no answer to the login within {self._transport.auth_timeout:g} s"
+                raise unreachable(self._settings, what) from None
             return False
         if further:
             raise NotForParamikoError(f"the server asks for more than a key: {', '.join(further)}")

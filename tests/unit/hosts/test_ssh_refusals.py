@@ -7,12 +7,14 @@ import logging
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from cyber_zfs_backup.hosts import paramiko_control
 from cyber_zfs_backup.hosts.errors import HostError, HostErrorKind
 from cyber_zfs_backup.hosts.paramiko_control import ParamikoControl
 from cyber_zfs_backup.hosts.ssh import SshHost
@@ -165,6 +167,36 @@ def test_a_server_that_gives_up_on_too_many_keys_is_told(hosts: Hosts, new_sshd:
     error = refused(hosts.far(config))
     assert error.kind is HostErrorKind.LOGIN_REFUSED
     assert "IdentitiesOnly" in error.what
+
+
+@pytest.fixture
+def slow_login(new_sshd: NewSshd) -> ScratchSshd:
+    """A server that takes its time over the first key."""
+    server = new_sshd("AuthorizedKeysCommand /bin/sleep 20", "AuthorizedKeysCommandUser root")
+    # What the file allows needs no command.
+    server.authorized_keys.write_text("")
+    return server
+
+
+def test_a_connection_that_dies_in_the_login_is_passing(hosts: Hosts, slow_login: ScratchSshd) -> None:
+    host = hosts.far(slow_login.config_file)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(refused, host)
+        time.sleep(2)
+        assert not asked.done()
+        slow_login.drop_connections()
+        error = asked.result()
+    assert (error.kind, error.passing) == (HostErrorKind.UNREACHABLE, True)
+    assert "lost in the middle of the login" in error.what
+
+
+def test_a_login_that_is_not_answered_is_passing(
+    hosts: Hosts, slow_login: ScratchSshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paramiko_control, "HANDSHAKE_TIMEOUT", 2.0)
+    error = refused(hosts.far(slow_login.config_file))
+    assert (error.kind, error.passing) == (HostErrorKind.UNREACHABLE, True)
+    assert "no answer to the login within 2 s" in error.what
 
 
 def test_a_refused_connection_is_passing(hosts: Hosts, sshd: ScratchSshd) -> None:

@@ -145,7 +145,7 @@ def expire(texts: dict[str, str]) -> tuple[float, int]:
 
 def _profiled(plan: str, folder: Path) -> int:
     import cProfile  # noqa: PLC0415 - only here
-    import pstats  # noqa: PLC0415
+    import pstats  # noqa: PLC0415 - only here
 
     with cProfile.Profile() as profile:
         one(plan, folder)

@@ -30,13 +30,12 @@ def tell_behind(ends: Ends, result: ActionResult) -> ActionResult:
         ledger = facts.ledgers.get(facts.tag)
         if ledger is None:
             return result
-        newest = newest_own(ends)
+        since, newest = _since(ledger), newest_own(ends)
+        if since is None or newest is None or since == newest.name:
+            # There is nothing newer to have; and of what is not there at all the result itself has said so.
+            return result
         kept = _kept(ends, facts, ledger)
     except (ZfsError, HostError, GarbledError, SourceMissingError, DamagedRecordError):
-        return result
-    since = _since(ledger)
-    if since is None or newest is None or since == newest.name:
-        # There is nothing newer to have; and of what is not there at all the result itself has said so.
         return result
     space = "an unknown amount" if kept is None else report.size(kept)
     ends.surface.warn(

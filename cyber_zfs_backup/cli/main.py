@@ -80,18 +80,18 @@ def _dispatch(request: Request, surface: Surface) -> RunResult:
     # Imported here, so that --help needs none of what the work needs.
     work = request.work
     if isinstance(work, Job):
-        from ..actions.run import run  # noqa: PLC0415
+        from ..actions.run import run  # noqa: PLC0415 - --help needs none of it
 
         return run(work, surface)
     if isinstance(work, Forget):
-        from ..actions.forget import forget  # noqa: PLC0415
+        from ..actions.forget import forget  # noqa: PLC0415 - as above
 
         return forget(work, surface)
     if isinstance(work, Verify):
-        from ..actions.verify import verify  # noqa: PLC0415
+        from ..actions.verify import verify  # noqa: PLC0415 - as above
 
         return verify(work, surface)
-    from ..actions.quarantine import quarantine  # noqa: PLC0415
+    from ..actions.quarantine import quarantine  # noqa: PLC0415 - as above
 
     return quarantine(work, surface)
 

@@ -46,7 +46,7 @@ class Silence:
     estimates = False
 
     @contextlib.contextmanager
-    def transfer(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
+    def transfer(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:  # noqa: ARG002 - every meter's
         """Nothing; the arguments are those of every meter."""
         yield lambda count: None  # noqa: ARG005 - the shape of on_bytes
 
@@ -207,10 +207,10 @@ def _rich_is_there() -> bool:
 
 def _display() -> Progress:
     # rich takes a quarter of a second to import; only a terminal that shows a transfer pays for it.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, Progress, ProgressColumn, Task  # noqa: PLC0415
-    from rich.table import Column  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415 - see above
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task  # noqa: PLC0415 - see above
+    from rich.table import Column  # noqa: PLC0415 - see above
+    from rich.text import Text  # noqa: PLC0415 - see above
 
     class Words(ProgressColumn):
         """What ``say`` answers. It keeps to one line: where there is little room a label is cut off first."""

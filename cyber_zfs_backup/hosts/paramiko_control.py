@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 import paramiko
 
 from .control import (
-    ALIVE_INTERVAL,
     CONNECT_TIMEOUT,
     HANDSHAKE_TIMEOUT,
     Attempt,
@@ -61,7 +60,7 @@ class ParamikoControl:
         except BaseException:
             self.close()
             raise
-        self._transport.set_keepalive(settings.server_alive_interval or ALIVE_INTERVAL)
+        self._transport.set_keepalive(settings.alive_interval)
 
     @property
     def alive(self) -> bool:

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from .control import ALIVE_COUNT, ALIVE_INTERVAL
 from .errors import HostError, HostErrorKind
 from .local import Runner
 from .quoting import command_line
@@ -52,6 +53,16 @@ class SshSettings:
     identity_agent: str | None
     raw: Mapping[str, tuple[str, ...]]
     unexpanded: tuple[str, ...]
+
+    @property
+    def alive_interval(self) -> int:
+        """Seconds between signs of life: the user's, else ours."""
+        return self.server_alive_interval or ALIVE_INTERVAL
+
+    @property
+    def lost_after(self) -> int:
+        """Seconds without an answer to them after which the connection counts as lost."""
+        return self.alive_interval * (self.server_alive_count or ALIVE_COUNT)
 
     def flag(self, keyword: str) -> bool:
         """True where a yes/no keyword is on."""

@@ -122,10 +122,7 @@ def _connected(settings: SshSettings) -> socket.socket:
 
 def _watch(sock: socket.socket, settings: SshSettings) -> None:
     """Have the kernel give up on a far side that acknowledges nothing; paramiko alone would not."""
-    seconds = (settings.server_alive_interval or ALIVE_INTERVAL) * (
-        settings.server_alive_count or ALIVE_COUNT
-    )
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, settings.lost_after * 1000)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 

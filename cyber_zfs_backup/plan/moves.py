@@ -60,9 +60,10 @@ def plan_moves(
     """
     wanted = frozenset(path for path in astray if path)
     mover = _Mover(source, receiver, _homes(source, receiver, wanted, arriving), refused)
-    known = (
-        {guid for dataset in source.datasets.values() for guid in dataset.known_guids()} if wanted else set()
-    )
+    known: set[int] = set()
+    if not wanted.isdisjoint(receiver.datasets):
+        # Of nothing else it is asked: a first push of a large tree has no use for them.
+        known.update(guid for dataset in source.datasets.values() for guid in dataset.known_guids())
     for path, dataset in source.datasets.items():
         if path and not any(is_within(above, path) for above in _these(refused, path)):
             # What is in its way may have come there with its parent.

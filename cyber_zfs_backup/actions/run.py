@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
-from ..config.job import Action, Destination, Job, SourceHost
+from ..config.job import Action, Destination, Job, SourceHost, UsageError
 from ..hosts.bandwidth import Bandwidth
+from ..hosts.errors import HostError, HostErrorKind
 from ..hosts.local import LocalHost
 from ..hosts.ssh import SshHost
 from ..hosts.stream import ProcessLink
@@ -50,8 +51,12 @@ def run(job: Job, surface: Surface) -> RunResult:
 
 @contextmanager
 def real_home(job: Job, surface: Surface) -> Iterator[Home]:
-    """The job's source as real processes or a real connection; nothing is connected before it is needed."""
+    """The job's source as real processes or a real connection; nothing is connected before it is needed.
+
+    Raises ``UsageError`` where the ssh configuration is bad, as ``real_ways`` does.
+    """
     host = _host(job.source)
+    _refuse_bad_configuration(host)
     try:
         yield Home(
             job=job,
@@ -75,6 +80,8 @@ def real_ways(home: Home) -> Iterator[tuple[Ends, ...]]:
         for destination in home.job.destinations:
             there = _host(destination)
             stack.callback(there.close)
+            if Action.PUSH in home.job.actions:
+                _refuse_bad_configuration(there)
             link = ProcessLink(
                 # A connection of its own for the data of each, as every stream has.
                 _host(home.job.source),
@@ -94,6 +101,17 @@ def _host(where: SourceHost | Destination) -> LocalHost | SshHost:
     if not where.ssh:
         return LocalHost()
     return SshHost(where.ssh, None if where.ssh_config is None else str(where.ssh_config))
+
+
+def _refuse_bad_configuration(host: LocalHost | SshHost) -> None:
+    """Raise ``UsageError`` where ssh does not understand its configuration: before anything is changed."""
+    try:
+        if isinstance(host, SshHost):
+            _ = host.settings
+    except HostError as error:
+        # A machine without ssh is told by the push; its snapshot is taken all the same.
+        if error.kind is HostErrorKind.CONFIG:
+            raise UsageError(str(error)) from None
 
 
 def _way(home: Home, destination: Destination, receiver: Zfs, link: ProcessLink) -> Ends:

@@ -8,11 +8,18 @@ Take a recursive snapshot of a tree of ZFS datasets, push it to another host ove
 snapshots on both sides. Meant to run once a day; safe to run as often as you like.
 """
 
-COMMANDS = """\
+ABOUT = {
+    "forget": "release what is kept for a destination that is gone",
+    "verify": "compare the tree with its copies, and tell what differs",
+    "quarantine": "rename a snapshot that is dated in the future",
+}
+"""What each command word is for."""
+
+COMMANDS = f"""\
 commands beside the plain run (each has its own --help):
-  cyber-zfs-backup forget DESTINATION     release what is kept for a destination that is gone
-  cyber-zfs-backup verify                 compare the tree with its copies, and tell what differs
-  cyber-zfs-backup quarantine SNAPSHOT    rename a snapshot that is dated in the future
+  cyber-zfs-backup forget DESTINATION     {ABOUT["forget"]}
+  cyber-zfs-backup verify                 {ABOUT["verify"]}
+  cyber-zfs-backup quarantine SNAPSHOT    {ABOUT["quarantine"]}
 """
 
 EXAMPLES = """\

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
 from ..config.job import (
@@ -44,8 +45,6 @@ from .options import (
 from .request import Request
 from .show import emit
 
-_COMMANDS = ("forget", "quarantine", "verify")
-
 
 def parse(argv: Sequence[str], *, hostname: str | None = None) -> Request:
     """Understand the arguments (without the program's name).
@@ -55,12 +54,8 @@ def parse(argv: Sequence[str], *, hostname: str | None = None) -> Request:
     """
     _refuse_undecodable(argv)
     host = _unqualified(os.uname().nodename if hostname is None else hostname)
-    if argv and argv[0] == "forget":
-        return _forget(argv[1:], host)
-    if argv and argv[0] == "quarantine":
-        return _quarantine(argv[1:], host)
-    if argv and argv[0] == "verify":
-        return _verify(argv[1:], host)
+    if argv and argv[0] in _COMMANDS:
+        return _COMMANDS[argv[0]].understand(argv[1:], host)
     return _run(argv, host)
 
 
@@ -154,7 +149,8 @@ def _run(argv: Sequence[str], host: str) -> Request:
     return Request(job, show_of(options))
 
 
-def _forget(argv: Sequence[str], host: str) -> Request:
+def forget_parser() -> argparse.ArgumentParser:
+    """The grammar of ``forget``."""
     parser = _Parser(f"{PROGRAM} forget", helptext.FORGET)
     parser.add_argument(
         "destination",
@@ -168,7 +164,11 @@ def _forget(argv: Sequence[str], host: str) -> Request:
     add_dry_run(what)
     add_source(parser.add_argument_group("where the tree is, if not on this machine"), config=True)
     add_show(parser)
-    options = parser.parse_args(argv)
+    return parser
+
+
+def _forget(argv: Sequence[str], host: str) -> Request:
+    options = forget_parser().parse_args(argv)
     destination = destination_named(
         options.destination, receive_dataset_of(options.zfs_receive_dataset, host)
     )
@@ -176,7 +176,8 @@ def _forget(argv: Sequence[str], host: str) -> Request:
     return Request(work, show_of(options))
 
 
-def _quarantine(argv: Sequence[str], host: str) -> Request:
+def quarantine_parser() -> argparse.ArgumentParser:
+    """The grammar of ``quarantine``."""
     parser = _Parser(f"{PROGRAM} quarantine", helptext.QUARANTINE)
     parser.add_argument(
         "snapshots",
@@ -191,7 +192,11 @@ def _quarantine(argv: Sequence[str], host: str) -> Request:
     add_destination(parser.add_argument_group("where the copy is"))
     add_source(parser.add_argument_group("where the tree is, if not on this machine"))
     add_show(parser)
-    options = parser.parse_args(argv)
+    return parser
+
+
+def _quarantine(argv: Sequence[str], host: str) -> Request:
+    options = quarantine_parser().parse_args(argv)
     dataset = dataset_of(options, host)
     snapshots = tuple(name if "@" in name else f"{dataset}@{name}" for name in options.snapshots)
     (destination,) = destinations_of(options, host)
@@ -199,7 +204,8 @@ def _quarantine(argv: Sequence[str], host: str) -> Request:
     return Request(work, show_of(options))
 
 
-def _verify(argv: Sequence[str], host: str) -> Request:
+def verify_parser() -> argparse.ArgumentParser:
+    """The grammar of ``verify``."""
     parser = _Parser(f"{PROGRAM} verify", helptext.VERIFY)
     what = parser.add_argument_group("what to compare")
     add_dataset(what)
@@ -207,10 +213,41 @@ def _verify(argv: Sequence[str], host: str) -> Request:
     add_destination(parser.add_argument_group("where the copies are"), many=True)
     add_source(parser.add_argument_group("where the tree is, if not on this machine"))
     add_show(parser)
-    options = parser.parse_args(argv)
+    return parser
+
+
+def _verify(argv: Sequence[str], host: str) -> Request:
+    options = verify_parser().parse_args(argv)
     exclude = exclude_of(options)
     work = Verify(dataset_of(options, host), destinations_of(options, host), source_of(options), exclude)
     return Request(work, show_of(options))
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """A word that comes first instead of an option."""
+
+    parser: Callable[[], argparse.ArgumentParser]
+    understand: Callable[[Sequence[str], str], Request]
+
+
+_COMMANDS = {
+    "forget": _Command(forget_parser, _forget),
+    "verify": _Command(verify_parser, _verify),
+    "quarantine": _Command(quarantine_parser, _quarantine),
+}
+
+
+def whole_parser() -> argparse.ArgumentParser:
+    """The plain run's grammar and each command's below it, for the shells' completions.
+
+    Not what ``parse`` uses: a command word is one only in the first place.
+    """
+    parser = run_parser()
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=argparse.ArgumentParser)
+    for name, command in _COMMANDS.items():
+        commands.add_parser(name, parents=[command.parser()], add_help=False, help=helptext.ABOUT[name])
+    return parser
 
 
 def _unqualified(hostname: str) -> str:

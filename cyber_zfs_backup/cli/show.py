@@ -148,7 +148,19 @@ def text(result: RunResult, how: Show, *, colour: bool) -> str:
         if result.dry_run:
             shown = (line for line in action.lines if how.verbosity or not line.startswith("keep "))
             lines += [f"  {escape(line)}" for line in shown]
+    if len(result.actions) > 1 and not result.dry_run:
+        lines.append(escape(_verdict(result)))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _verdict(result: RunResult) -> str:
+    """The whole run in one line, the last: what `systemctl status` shows of it."""
+    if not result.exit_code:
+        return "all done"
+    worth_zero = (Outcome.DONE, Outcome.NOTHING, Outcome.SKIPPED)
+    rest = (each for each in result.actions if each.outcome not in worth_zero)
+    ended = (f"{_name(result, each)}: {_WORDS[each.outcome]}" for each in rest)
+    return f"not all done (exit {result.exit_code}): {', '.join(ended)}"
 
 
 def _name(result: RunResult, action: ActionResult) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from cyber_zfs_backup import __version__
 from cyber_zfs_backup.actions.result import EXIT_CODES, Outcome
+from cyber_zfs_backup.cli import helptext, parser
 from cyber_zfs_backup.cli import main as command
 from cyber_zfs_backup.cli.show import document
 
@@ -95,3 +96,12 @@ def test_version(
     words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert shown(capsys, monkeypatch, *words) == f"cyber-zfs-backup {__version__}\n"
+
+
+def test_the_completion_knows_the_commands_and_their_options() -> None:
+    """shtab reads the parser that this gives it; ``parse`` itself has no need of it."""
+    options = parser.whole_parser().format_help()
+    assert "--action ACTION" in options
+    for name, about in helptext.ABOUT.items():
+        assert name in options
+        assert about in options

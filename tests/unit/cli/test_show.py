@@ -103,17 +103,26 @@ RESULT = run_result(
 )
 
 
-def test_text_has_one_line_an_action() -> None:
+def test_text_has_one_line_an_action_and_the_verdict() -> None:
     assert show.text(RESULT, Show(), colour=False).splitlines() == [
         "snapshot: done: snapshot of 20 datasets",
         "push: done in part: push of 20 datasets",
         "expire: nothing to do: expire of 20 datasets",
+        "not all done (exit 3): push: done in part",
     ]
+
+
+def test_the_verdict_names_what_counts_in_the_exit_code_and_nothing_else() -> None:
+    for outcome in Outcome:
+        result = run_result(action("snapshot", Outcome.DONE), action("push", outcome))
+        verdict = show.text(result, Show(), colour=False).splitlines()[-1]
+        assert (verdict == "all done") == (result.exit_code == 0)
+        assert f"(exit {result.exit_code}): push: " in verdict or result.exit_code == 0
 
 
 def test_a_real_run_does_not_repeat_its_plan() -> None:
     """With -v it was shown when it was decided."""
-    assert len(show.text(RESULT, Show(verbosity=1), colour=False).splitlines()) == 3
+    assert len(show.text(RESULT, Show(verbosity=1), colour=False).splitlines()) == 4
 
 
 def test_a_dry_run_shows_what_it_would_keep_with_v_only() -> None:
@@ -154,6 +163,7 @@ def test_of_several_receivers_each_line_and_each_problem_tells_its_own(
         "snapshot: done: snapshot of 20 datasets",
         f"push ({offsite}): done: push of 20 datasets",
         f"push ({nas}): done in part: push of 20 datasets",
+        f"not all done (exit 3): push ({nas}): done in part",
     ]
     document = show.document(result)
     assert document["destination"] == f"{offsite}, {nas}"

@@ -119,11 +119,11 @@ class _Build:
         self._step(
             "mmdebstrap",
             *self._recipe.options,
-            *_network_options(),
+            *network_options(),
             "--include=" + ",".join(self._recipe.packages),
             f"--essential-hook='{made / 'settle'}' \"$1\"",
             f"--customize-hook='{made / 'finish'}' \"$1\" '{files}' {drop}",
-            *(self._recipe.suite.value, str(root), *_apt_lines(self._recipe.suite)),
+            *(self._recipe.suite.value, str(root), *apt_lines(self._recipe.suite)),
         )
         self._say("writing the file system")
         for name in ("vmlinuz", "initrd.img"):
@@ -195,7 +195,7 @@ class _Build:
         return "\n".join([f"log: {self._log}", *lines[-TAIL:]])
 
 
-def _apt_lines(suite: Suite) -> tuple[str, ...]:
+def apt_lines(suite: Suite) -> tuple[str, ...]:
     template = "$(REPO_URI)\t$(RELEASE)\t$(COMPONENT)"
     said = subprocess.run(
         ["apt-get", "indextargets", "--format", template, "Created-By: Packages"],
@@ -209,7 +209,7 @@ def _apt_lines(suite: Suite) -> tuple[str, ...]:
     return debian_lines(read_sources(said), release.get("VERSION_CODENAME", "").strip('"'), suite)
 
 
-def _network_options() -> tuple[str, ...]:
+def network_options() -> tuple[str, ...]:
     """This machine's apt settings for the network (a proxy, say): mmdebstrap does not read them."""
     said = subprocess.run(
         ["apt-config", "dump", "Acquire"], capture_output=True, text=True, check=True

@@ -87,14 +87,14 @@ def the_guest(config: pytest.Config) -> Guest:
             Lab(shared).tidy()
             made = shared
         else:
-            report = _reporter(config)
+            report = reporter(config)
             made = Machine(image(suite, report), report)
         config.add_cleanup(made.close)
         config.stash[RUNNING] = made
     return config.stash[RUNNING]
 
 
-def _reporter(config: pytest.Config) -> Report:
+def reporter(config: pytest.Config) -> Report:
     """Progress goes past pytest's capture: an image takes minutes to build."""
     terminal = config.pluginmanager.getplugin("terminalreporter")
     capture = config.pluginmanager.getplugin("capturemanager")

@@ -14,7 +14,9 @@ from pathlib import Path
 from .room import CHECKOUT, Room
 
 NAME = "cyber-zfs-backup"
-LEFT_OUT = shutil.ignore_patterns(".git", "__pycache__", ".*_cache", ".hypothesis", ".pybuild", "build", "*.egg-info")
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", "__pycache__", ".*_cache", ".hypothesis", ".pybuild", "build", "*.egg-info"
+)
 """What lies in a checkout and belongs to nobody's source."""
 
 
@@ -82,7 +84,9 @@ def build(
         change(source)
         room.put(source.parent, out.name)
     options = {"DEB_BUILD_OPTIONS": ""} if checks else {"DEB_BUILD_OPTIONS": "nocheck"}
-    done = room.run("debuild", "-us", "-uc", cwd=f"/build/{name}", env={**options, **(env or {})}, timeout=1500)
+    done = room.run(
+        "debuild", "-us", "-uc", cwd=f"/build/{name}", env={**options, **(env or {})}, timeout=1500
+    )
     if done.returncode:
         last = "\n".join(done.stdout.splitlines()[-40:])
         raise BuildFailedError(f"debuild: exit status {done.returncode}\n{last}")

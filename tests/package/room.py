@@ -118,7 +118,9 @@ def _make(suite: Suite, folder: Path, control: str) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as made:
         source = Path(made) / "source"
         (source / "debian").mkdir(parents=True)
-        (source / "debian/control").write_text(f"{control}\n\nPackage: x\nArchitecture: all\nDescription: x\n")
+        (source / "debian/control").write_text(
+            f"{control}\n\nPackage: x\nArchitecture: all\nDescription: x\n"
+        )
         finish = Path(made) / "finish"
         finish.write_text(f"#!/bin/sh\n{FINISH}")
         finish.chmod(0o755)

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The systemd units as files: what starts what, what they may do, and that the two kinds stay alike."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from .room import CHECKOUT
+
+DEBIAN = CHECKOUT / "debian"
+SERVICES = ("cyber-zfs-backup.service", "cyber-zfs-backup@.service")
+TIMERS = ("cyber-zfs-backup.timer", "cyber-zfs-backup@.timer")
+KEYGEN = "cyber-zfs-backup.cyber-zfs-backup-keygen.service"
+EXPOSURE = 2.0
+"""systemd-analyze's score that a sender's service may have at most."""
+
+
+def settings(name: str) -> dict[str, list[str]]:
+    """A unit's values by ``Section.Setting``, in their order."""
+    found: dict[str, list[str]] = defaultdict(list)
+    section = ""
+    for line in (DEBIAN / name).read_text().splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            found[f"{section}.{key}"].append(value)
+    return dict(found)
+
+
+@pytest.mark.parametrize(("plain", "template"), [SERVICES, TIMERS])
+def test_the_template_is_the_plain_unit_for_another_dataset(plain: str, template: str) -> None:
+    one, other = settings(plain), settings(template)
+    differing = {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
+    assert differing <= {"Unit.Description", "Service.ExecStart"}
+    assert other["Unit.Description"] == [f"{one['Unit.Description'][0]} (%i)"]
+    if "Service.ExecStart" in one:
+        assert other["Service.ExecStart"] == [f"{one['Service.ExecStart'][0]} --dataset=%I"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_only_its_timer_starts_a_service(name: str) -> None:
+    unit = settings(name)
+    assert not [key for key in unit if key.startswith("Install.")]
+    assert unit["Service.Type"] == ["oneshot"]
+    assert set(unit["Unit.After"][0].split()) >= {"zfs.target", "network-online.target"}
+    assert unit["Service.TimeoutStartSec"] == ["infinity"]
+    assert unit["Service.IPAccounting"] == ["yes"]
+    assert unit["Service.StateDirectory"] == ["cyber-zfs-backup"]
+
+
+@pytest.mark.parametrize("name", TIMERS)
+def test_a_timer_fires_when_it_says(name: str) -> None:
+    timer = settings(name)
+    assert timer["Timer.Persistent"] == ["yes"]
+    assert timer["Timer.AccuracySec"] == ["1s"]
+    assert not [key for key in timer if "Random" in key]
+    assert timer["Install.WantedBy"] == ["timers.target"]
+
+
+def test_a_fleet_is_spread_by_an_example() -> None:
+    text = (DEBIAN / "examples/fleet.conf").read_text()
+    assert "RandomizedDelaySec=" in text
+    assert "FixedRandomDelay=yes" in text
+
+
+def test_the_key_is_made_where_there_is_none() -> None:
+    unit = settings(KEYGEN)
+    key = "/etc/ssh/cyber-zfs-backup.id_ed25519"
+    assert unit["Unit.ConditionPathExists"] == [f"!{key}"]
+    assert unit["Service.ExecStart"][0].endswith(f"-f {key}")
+    assert unit["Service.UMask"] == ["0077"]
+
+
+def analyze(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["systemd-analyze", *words], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_a_service_may_do(name: str) -> None:
+    done = analyze("security", "--offline=true", "--json=short", str(DEBIAN / name))
+    rows = json.loads(done.stdout)
+    overall = analyze(
+        "security", "--offline=true", f"--threshold={EXPOSURE * 10:.0f}", "--no-pager", str(DEBIAN / name)
+    )
+    assert overall.returncode == 0, overall.stdout
+    # What is allowed all the same is what the comments in the unit account for, and nothing else.
+    allowed = {row["json_field"] for row in rows if row["set"] is False}
+    assert allowed <= {
+        *("UserOrDynamicUser", "PrivateUsers", "CapabilityBoundingSet_CAP_SYS_ADMIN", "DeviceAllow"),
+        *("RestrictAddressFamilies_AF_UNIX", "RestrictAddressFamilies_AF_INET_INET6", "PrivateNetwork"),
+        *("IPAddressDeny", "ProtectHome", "RootDirectoryOrRootImage"),
+    }
+
+
+def test_the_threshold_can_fail(tmp_path: Path) -> None:
+    """One line less, and the test above fails."""
+    unit = tmp_path / "weaker.service"
+    text = (DEBIAN / SERVICES[0]).read_text()
+    unit.write_text(text.replace("NoNewPrivileges=yes\n", ""))
+    done = analyze("security", "--offline=true", f"--threshold={EXPOSURE * 10:.0f}", "--no-pager", str(unit))
+    assert done.returncode == 1, done.stdout
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_allowance_says_what_it_is_for(name: str) -> None:
+    """Each of these stands below a comment of its own."""
+    lines = (DEBIAN / name).read_text().splitlines()
+    for setting in ("CapabilityBoundingSet", "BindPaths", "ProtectHome", "RestrictAddressFamilies"):
+        (place,) = (number for number, line in enumerate(lines) if line.startswith(f"{setting}="))
+        above = lines[place - 1] if not lines[place - 1].startswith("PrivateDevices") else lines[place - 2]
+        assert above.startswith("#"), f"{setting} has no reason"

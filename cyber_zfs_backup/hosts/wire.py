@@ -8,11 +8,15 @@ import os
 import socket
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 
 from .children import CannotStartError, Child, Words
 from .control import ALIVE_COUNT, ALIVE_INTERVAL, CONNECT_TIMEOUT
 from .errors import HostError, HostErrorKind
 from .ssh_config import SshSettings
+
+PACKAGED = Path("/etc/ssh/cyber-zfs-backup.ssh_config")
+"""The ssh configuration of the Debian package, whose host names only those know who are told to read it."""
 
 _KEEP = 1 << 16
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
@@ -100,7 +104,7 @@ def _connected(settings: SshSettings) -> socket.socket:
         places = socket.getaddrinfo(settings.hostname, settings.port, family, socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise unreachable(settings, f"the name {settings.hostname} cannot be resolved: {reason}") from None
+        raise _unknown_name(settings, reason) from None
     problem = "it has no address"
     for kind, sort, protocol, _, address in places:
         sock = socket.socket(kind, sort, protocol)
@@ -124,6 +128,14 @@ def _watch(sock: socket.socket, settings: SshSettings) -> None:
     """Have the kernel give up on a far side that acknowledges nothing; paramiko alone would not."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, settings.lost_after * 1000)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _unknown_name(settings: SshSettings, reason: str) -> HostError:
+    what = f"the name {settings.hostname} cannot be resolved: {reason}"
+    remedy = f"see that the name is right ({settings.config_label} counts) and that it resolves here"
+    if settings.config_file is None and PACKAGED.exists():
+        remedy += f"; {PACKAGED} counts only with --ssh-config={PACKAGED}"
+    return HostError(HostErrorKind.UNREACHABLE, settings.destination, what, remedy)
 
 
 def unreachable(settings: SshSettings, what: str) -> HostError:

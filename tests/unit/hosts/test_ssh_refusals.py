@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cyber_zfs_backup.hosts import paramiko_control
+from cyber_zfs_backup.hosts import paramiko_control, wire
 from cyber_zfs_backup.hosts.errors import HostError, HostErrorKind
 from cyber_zfs_backup.hosts.paramiko_control import ParamikoControl
 from cyber_zfs_backup.hosts.ssh import SshHost
@@ -211,6 +211,19 @@ def test_a_name_that_does_not_resolve_is_passing(hosts: Hosts, sshd: ScratchSshd
     error = refused(hosts.far(sshd.client_config("nowhere", "HostName nowhere.invalid")))
     assert error.kind is HostErrorKind.UNREACHABLE
     assert "nowhere.invalid cannot be resolved" in error.what
+    assert "--ssh-config" not in error.remedy
+
+
+def test_a_name_that_only_the_packages_configuration_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packaged = tmp_path / "cyber-zfs-backup.ssh_config"
+    monkeypatch.setattr(wire, "PACKAGED", packaged)
+    host = SshHost("nowhere.invalid")
+    assert "--ssh-config" not in refused(host).remedy
+    packaged.touch()
+    assert f"{packaged} counts only with --ssh-config={packaged}" in refused(host).remedy
+    host.close()
 
 
 @pytest.fixture

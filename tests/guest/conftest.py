@@ -14,10 +14,13 @@ from typing import Any
 
 import pytest
 
+from tests.package.builds import Built
+
 from . import evidence
 from .channel import GuestError
 from .guest import Guest
 from .image import Report, console_report, image
+from .installed import Installed
 from .keeper import attach
 from .lab import Host, Lab, Pools, Product
 from .machine import Machine
@@ -140,6 +143,21 @@ def product(guest: Guest) -> Product:
     guest.put_tree(CHECKOUT / PACKAGE, f"{INSTALLED}/{PACKAGE}")
     guest.run(["python3", "-m", "compileall", "-q", INSTALLED], timeout=300).check()
     return Product(guest, INSTALLED, PACKAGE)
+
+
+@pytest.fixture(scope="module")
+def packaging(guest: Guest) -> Iterator[Installed]:
+    """What installs the package. It goes after the module's last test."""
+    made = Installed(guest)
+    yield made
+    made.tidy()
+
+
+@pytest.fixture
+def package(packaging: Installed, built: Built, lab: Lab) -> Installed:  # the lab goes after what uses it
+    """The checkout's package, installed as new."""
+    packaging.settle(built)
+    return packaging
 
 
 @pytest.fixture(scope="session")

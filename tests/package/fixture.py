@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures: ``room``, ``built``."""
+"""Fixtures for all tests: ``room`` and ``built``."""
 
 from __future__ import annotations
 
@@ -17,14 +17,9 @@ from .room import room as unpacked
 
 
 @pytest.fixture(scope="session")
-def suite() -> Suite:
-    """Which Debian the package is built in: the guest's."""
-    return Suite(os.environ.get("CYBER_ZFS_BACKUP_SUITE", Suite.BOOKWORM.value))
-
-
-@pytest.fixture(scope="session")
-def room(pytestconfig: pytest.Config, suite: Suite) -> Iterator[Room]:
-    """A room to build in, one for the whole session."""
+def room(pytestconfig: pytest.Config) -> Iterator[Room]:
+    """A room of the guest's Debian to build in, one for the whole session."""
+    suite = Suite(os.environ.get("CYBER_ZFS_BACKUP_SUITE", Suite.BOOKWORM.value))
     with unpacked(suite, reporter(pytestconfig)) as made:
         yield made
 
@@ -33,3 +28,9 @@ def room(pytestconfig: pytest.Config, suite: Suite) -> Iterator[Room]:
 def built(room: Room, tmp_path_factory: pytest.TempPathFactory) -> builds.Built:
     """This checkout's package, built once in a session."""
     return builds.build(room, tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(scope="session")
+def previous(room: Room, tmp_path_factory: pytest.TempPathFactory) -> builds.Built:
+    """The package as it was before: an earlier version with another conffile."""
+    return builds.build(room, tmp_path_factory.mktemp("previous"), change=builds.older("0.0.9"))

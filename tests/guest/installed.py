@@ -21,10 +21,12 @@ KNOWN = "/etc/ssh/cyber-zfs-backup.known_hosts"
 DEBS = "/root/debs"
 EDITOR = """\
 #!/bin/sh
-# Somebody who types between the two comments that systemctl edit writes, or at the end of any other file.
+# Somebody who puts something else between the two comments that systemctl edit writes; with any other file
+# what is typed are commands for it.
 for file; do :; done
 if grep -q '^### Anything between' "$file"; then
-    sed -i "/^### Anything between/r $TYPED" "$file"
+    sed -i -e '/^### Anything between/,/^### [A-Z][a-z]* below/{/^###/!d}' "$file"
+    sed -i -e "/^### Anything between/r $TYPED" "$file"
 else
     sh "$TYPED" "$file"
 fi
@@ -72,7 +74,7 @@ class Installed:
         self.guest.script(
             f"sed -i 's/HostName .*/HostName {host.address}/' {CONFIG}\n"
             # See client() of lab.sh: the default takes twice as long in emulation.
-            f"printf '    KexAlgorithms curve25519-sha256\\n' >> {CONFIG}\n"
+            f"printf '    KexAlgorithms curve25519-sha256,curve25519-sha256@libssh.org\\n' >> {CONFIG}\n"
             f"cat {host.folder}/known > {KNOWN}"
         )
 

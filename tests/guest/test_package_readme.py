@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""README.rst as a newcomer follows it, command by command, on a machine of the name that it uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .installed import CONFIG, KEY, NAME, Installed
+from .lab import Lab
+from .readme import Typist, blocks
+
+OLD = "2026-11-22T02:00:00Z"
+DISK = "/run/lab/pools/usb"
+
+
+@pytest.fixture
+def zippy(lab: Lab, package: Installed) -> Iterator[Installed]:
+    """The source of README.rst; its receiver is a host of the lab, under the name that is used there."""
+    guest = package.guest
+    lab.alpha.server("AuthorizedKeysFile /root/.ssh/authorized_keys")
+    guest.script(
+        f"""
+        cp /etc/hosts /run/hosts
+        hostname zippy
+        echo '{lab.alpha.address} offsite.example.com' >> /etc/hosts
+        mkdir -m 700 -p /root/.ssh
+        cp {lab.alpha.folder}/host_key.pub /etc/ssh/ssh_host_ed25519_key.pub
+        """
+    )
+    lab.pools.make("zippy", options=["-O", "mountpoint=none"])
+    lab.pools.make("offsite", options=["-O", "mountpoint=none"])
+    guest.script(
+        f"""
+        zfs create -o mountpoint=/srv/zippy zippy/zippy
+        zfs create zippy/zippy/home
+        echo treasure > /srv/zippy/home/file
+        echo 'correct horse' > /root/zippy.key
+        zfs create -o encryption=on -o keyformat=passphrase -o keylocation=file:///root/zippy.key zippy/zippy/secret
+        zfs snapshot -r zippy/zippy@{OLD}
+        """
+    )
+    yield package
+    guest.script(
+        "hostname guest; cat /run/hosts > /etc/hosts\n"
+        f"rm -rf /etc/ssh/ssh_host_* /root/zippy.key /root/.ssh {DISK}"
+    )
+
+
+@pytest.fixture
+def typist(zippy: Installed) -> Typist:
+    key = zippy.guest.get(f"{KEY}.pub").decode().strip()
+    return Typist(zippy, {"ssh-ed25519 AAAAC3... cyber-zfs-backup@zippy": key})
+
+
+def snapshots(machine: Installed, root: str) -> list[str]:
+    listed = machine.guest.script(f"zfs list -Hp -o name,guid -t snapshot -r {root}").text
+    return sorted(line.removeprefix(root) for line in listed.splitlines())
+
+
+def assert_equal(machine: Installed) -> None:
+    here = snapshots(machine, "zippy/zippy")
+    assert here == snapshots(machine, "offsite/zippy") != []
+
+
+def test_from_the_first_backup_to_the_restore(zippy: Installed, typist: Typist) -> None:
+    first = blocks("The first backup, in five minutes")
+    assert len(first) == 6
+    for block in first:
+        said = typist.type(block)
+    assert_equal(zippy)
+    assert any(line.endswith("all done") for line in said[1].text.splitlines())
+    assert f"{NAME}.service" in said[2].text
+
+    # Daily life: what shows, then what changes.
+    daily = blocks("Daily life")
+    shown, when, _what, numbers, template = daily
+    status, failed, journal, warnings = typist.type(shown)
+    assert "all done" in status.text
+    assert f"{NAME}.service" not in failed.text
+    assert "all done" in journal.text
+    assert "all done" not in warnings.text
+    typist.type(when)
+    assert "13:00:00" in zippy.show("NextElapseUSecRealtime", f"{NAME}.timer")
+    typist.type(numbers)
+    zippy.start().check()
+    assert "--retention-policy" in zippy.show("ExecStart")
+    assert_equal(zippy)
+    lines = template.splitlines()
+    typist.type(lines[0])
+    typist.type("\n".join(lines[1:]))
+    assert zippy.show("ActiveState", f"{NAME}@tank-data.timer") == "active"
+    assert ":00:00" in zippy.show("NextElapseUSecRealtime", f"{NAME}@tank-data.timer")
+
+    one, whole = blocks("To get something back")
+    typist.type(one)
+    assert zippy.guest.script("cat /mnt/restored/file").text == "treasure"
+    typist.type(whole.replace(" -b", ""))
+    assert zippy.guest.script("zfs list -H -o name -r zippy/whole").text.split()[-1] == "zippy/whole/secret"
+    assert zippy.guest.script("zfs mount | grep -c zippy/whole || true").text == "0"
+
+    look, try_it = blocks("Copies of encryption keys")
+    assert "file:///root/zippy.key" in typist.type(look)[0].text
+    typist.type(try_it)
+    assert zippy.guest.script("zfs get -H -o value keystatus offsite/zippy/secret").text == "unavailable"
+
+
+def test_the_first_copy_by_disk(zippy: Installed, typist: Typist, lab: Lab) -> None:
+    zippy.reach(lab.alpha)
+    # As README has it the key is allowed on the receiver.
+    zippy.guest.script(f"cat {KEY}.pub > /root/.ssh/authorized_keys; truncate -s 256M {DISK}")
+    typist.instead |= {
+        "/dev/disk/by-id/usb-Your_Disk": DISK,
+        "zpool import usb": "zpool import -d /run/lab/pools usb",
+    }
+    here, there, then = blocks("The first copy by disk")
+    typist.type(here)
+    # A disk on its way for weeks: what it has cannot expire meanwhile.
+    zippy.guest.run([NAME, "--action", "snapshot", "expire", "--retention-policy", "0", "0", "0"]).check()
+    newest, receive = there.splitlines()[1:3]
+    typist.type("\n".join([there.splitlines()[0], f"{newest}; {receive}", there.splitlines()[3]]))
+    typist.type(then)
+    # The receiver keeps more: what expired here by a harsh rule in between would not by the usual one.
+    assert set(snapshots(zippy, "zippy/zippy")) < set(snapshots(zippy, "offsite/zippy"))
+    holds = zippy.guest.script("zfs list -H -o name -t snapshot -r zippy/zippy | xargs zfs holds -H").text
+    assert len({line.split("\t")[1] for line in holds.splitlines()}) == 1
+
+
+def test_the_override_as_it_is_printed(zippy: Installed, typist: Typist, lab: Lab) -> None:
+    """Another dataset, by root's own ssh configuration."""
+    lab.pools.make("morpheus")
+    lab.pools.tree("morpheus/my-funny-dataset-name", options=["-o", "mountpoint=/srv/funny"])
+    zippy.guest.script(
+        f"cp {KEY} /root/.ssh/id_ed25519; cat {KEY}.pub > /root/.ssh/authorized_keys\n"
+        f"echo \"offsite.example.com $(cut -d' ' -f1,2 {lab.alpha.folder}/host_key.pub)\" > /root/.ssh/known_hosts\n"
+        "printf 'Host offsite\\n    HostName offsite.example.com\\n' > /root/.ssh/config"
+    )
+    typist.type(blocks("Daily life")[2])
+    assert not zippy.start().ok
+    assert zippy.show("ExecMainStatus") == "65", zippy.said()
+    assert "run once with --force-non-incremental" in zippy.said()
+    by_hand = [NAME, "--dataset=morpheus/my-funny-dataset-name", "--force-non-incremental"]
+    zippy.guest.run(by_hand, timeout=300).check()
+    zippy.start().check()
+    here = snapshots(zippy, "morpheus/my-funny-dataset-name")
+    assert here == snapshots(zippy, "offsite/zippy") != []
+    # Nothing is encrypted here: a whole tree comes back with the source's own properties.
+    zippy.guest.script(f"cat /root/.ssh/config > {CONFIG}")
+    newest = zippy.guest.script("zfs list -H -o name -s createtxg -t snapshot offsite/zippy | tail -n 1").text
+    typist.instead["offsite/zippy@" + OLD] = newest
+    typist.type(blocks("To get something back")[1])
+    values = "zfs get -H -o value mountpoint,readonly,canmount zippy/whole"
+    assert zippy.guest.script(values).text.split() == ["/srv/funny", "off", "on"]

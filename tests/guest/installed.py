@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The package on a machine: installed as a user does it, overridden with ``systemctl edit``, and looked at."""
+"""The package on a machine: installed as a user does it, overridden by ``systemctl edit``, looked at."""
 
 from __future__ import annotations
 

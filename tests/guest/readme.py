@@ -15,7 +15,9 @@ README = (CHECKOUT / "README.rst").read_text()
 
 def section(title: str) -> str:
     """The text of one section, by its title."""
-    found = re.search(rf"^{re.escape(title)}\n=+\n(.*?)(?=^[^\n]+\n=+\n|\Z)", README, re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^{re.escape(title)}\n=+\n(.*?)(?=^[^\n]+\n=+\n|\Z)", README, re.MULTILINE | re.DOTALL
+    )
     assert found is not None, f"README.rst has no section {title!r}"
     return found[1]
 
@@ -29,7 +31,8 @@ def blocks(title: str) -> list[str]:
             outer = len(line) - len(line.lstrip())
             rest = lines[number + 1 :]
             end = next(
-                (at for at, text in enumerate(rest) if text and len(text) - len(text.lstrip()) <= outer), len(rest)
+                (at for at, text in enumerate(rest) if text and len(text) - len(text.lstrip()) <= outer),
+                len(rest),
             )
             found.append(textwrap.dedent("\n".join(rest[:end])).strip())
     return found

@@ -41,9 +41,10 @@ def test_the_whole_life(machine: Installed, previous: Built, built: Built, lab: 
     assert machine.show("InvocationID") == "", "the installation has started the service"
     assert machine.show("UnitFileState", f"{NAME}.timer") == "enabled"
     assert "02:00:00" in machine.show("NextElapseUSecRealtime", f"{NAME}.timer")
-    assert sh(machine, f"{NAME} --version; python3 -m cyber_zfs_backup --version").splitlines() == [
-        f"{NAME} {built.control('Version')}"
-    ] * 2  # the code is today's, only the package is older
+    assert (
+        sh(machine, f"{NAME} --version; python3 -m cyber_zfs_backup --version").splitlines()
+        == [f"{NAME} {built.control('Version')}"] * 2
+    )  # the code is today's, only the package is older
     assert machine.failed() == []
 
     # An upgrade with another conffile, which nobody has changed here.
@@ -79,7 +80,9 @@ def test_the_whole_life(machine: Installed, previous: Built, built: Built, lab: 
     # It goes for good. Datasets, snapshots and holds are nobody's business of the package.
     kept = sh(machine, "zfs list -Hp -o name,guid,userrefs -t all -r guest offsite")
     machine.apt("purge", NAME).check()
-    left = sh(machine, f"ls -d /etc/ssh/{NAME}* /var/lib/{NAME} /var/lib/systemd/timers/stamp-{NAME}* || true")
+    left = sh(
+        machine, f"ls -d /etc/ssh/{NAME}* /var/lib/{NAME} /var/lib/systemd/timers/stamp-{NAME}* || true"
+    )
     assert left == ""
     assert sh(machine, "zfs list -Hp -o name,guid,userrefs -t all -r guest offsite") == kept
     assert machine.failed() == []
@@ -100,10 +103,8 @@ def test_in_an_image_no_key_is_made(machine: Installed, built: Built) -> None:
     hidden = "unshare --mount sh -euc"
     machine.put(built)
     # As in a chroot: systemd is not there, and dpkg's helpers see that by this folder.
-    sh(
-        machine,
-        f"{hidden} 'mount -t tmpfs none /run/systemd; DEBIAN_FRONTEND=noninteractive dpkg -i /root/debs/*.deb'",
-    )
+    install = "DEBIAN_FRONTEND=noninteractive dpkg -i /root/debs/*.deb"
+    sh(machine, f"{hidden} 'mount -t tmpfs none /run/systemd; {install}'")
     assert not machine.guest.run(["test", "-e", KEY]).ok
     sh(machine, f"systemctl daemon-reload; systemctl start {NAME}-keygen")
     assert sh(machine, f"stat -c '%a %U' {KEY}").strip() == "600 root"

@@ -37,7 +37,8 @@ def zippy(lab: Lab, package: Installed) -> Iterator[Installed]:
         zfs create zippy/zippy/home
         echo treasure > /srv/zippy/home/file
         echo 'correct horse' > /root/zippy.key
-        zfs create -o encryption=on -o keyformat=passphrase -o keylocation=file:///root/zippy.key zippy/zippy/secret
+        zfs create -o encryption=on -o keyformat=passphrase -o keylocation=file:///root/zippy.key \\
+            zippy/zippy/secret
         zfs snapshot -r zippy/zippy@{OLD}
         """
     )
@@ -133,7 +134,7 @@ def test_the_override_as_it_is_printed(zippy: Installed, typist: Typist, lab: La
     lab.pools.tree("morpheus/my-funny-dataset-name", options=["-o", "mountpoint=/srv/funny"])
     zippy.guest.script(
         f"cp {KEY} /root/.ssh/id_ed25519; cat {KEY}.pub > /root/.ssh/authorized_keys\n"
-        f"echo \"offsite.example.com $(cut -d' ' -f1,2 {lab.alpha.folder}/host_key.pub)\" > /root/.ssh/known_hosts\n"
+        f"echo 'offsite.example.com {lab.alpha.host_key}' > /root/.ssh/known_hosts\n"
         "printf 'Host offsite\\n    HostName offsite.example.com\\n' > /root/.ssh/config"
     )
     typist.type(blocks("Daily life")[2])

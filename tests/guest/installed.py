@@ -109,6 +109,12 @@ class Installed:
         """The texts of ``messages``, a line each."""
         return "\n".join(text for _priority, text in self.messages(unit))
 
+    def snapshots(self, root: str) -> dict[str, str]:
+        """Relative name of every snapshot below a root to its GUID, read by the test itself."""
+        listed = self.guest.script(f"zfs list -Hp -o name,guid -t snapshot -r {root}").text
+        rows = (line.split("\t") for line in listed.splitlines())
+        return {name.removeprefix(root): guid for name, guid in rows}
+
     def failed(self) -> list[str]:
         """What ``systemctl --failed`` lists."""
         argv = ["systemctl", "list-units", "--failed", "--plain", "--no-legend"]

@@ -55,14 +55,9 @@ def typist(zippy: Installed) -> Typist:
     return Typist(zippy, {"ssh-ed25519 AAAAC3... cyber-zfs-backup@zippy": key})
 
 
-def snapshots(machine: Installed, root: str) -> list[str]:
-    listed = machine.guest.script(f"zfs list -Hp -o name,guid -t snapshot -r {root}").text
-    return sorted(line.removeprefix(root) for line in listed.splitlines())
-
-
 def assert_equal(machine: Installed) -> None:
-    here = snapshots(machine, "zippy/zippy")
-    assert here == snapshots(machine, "offsite/zippy") != []
+    here = machine.snapshots("zippy/zippy")
+    assert here == machine.snapshots("offsite/zippy") != {}
 
 
 def test_from_the_first_backup_to_the_restore(zippy: Installed, typist: Typist) -> None:
@@ -123,7 +118,7 @@ def test_the_first_copy_by_disk(zippy: Installed, typist: Typist, lab: Lab) -> N
     typist.type("\n".join([there.splitlines()[0], f"{newest}; {receive}", there.splitlines()[3]]))
     typist.type(then)
     # The receiver keeps more: what expired here by a harsh rule in between would not by the usual one.
-    assert set(snapshots(zippy, "zippy/zippy")) < set(snapshots(zippy, "offsite/zippy"))
+    assert zippy.snapshots("zippy/zippy").items() < zippy.snapshots("offsite/zippy").items()
     holds = zippy.guest.script("zfs list -H -o name -t snapshot -r zippy/zippy | xargs zfs holds -H").text
     assert len({line.split("\t")[1] for line in holds.splitlines()}) == 1
 
@@ -144,8 +139,8 @@ def test_the_override_as_it_is_printed(zippy: Installed, typist: Typist, lab: La
     by_hand = [NAME, "--dataset=morpheus/my-funny-dataset-name", "--force-non-incremental"]
     zippy.guest.run(by_hand, timeout=300).check()
     zippy.start().check()
-    here = snapshots(zippy, "morpheus/my-funny-dataset-name")
-    assert here == snapshots(zippy, "offsite/zippy") != []
+    here = zippy.snapshots("morpheus/my-funny-dataset-name")
+    assert here == zippy.snapshots("offsite/zippy") != {}
     # Nothing is encrypted here: a whole tree comes back with the source's own properties.
     zippy.guest.script(f"cat /root/.ssh/config > {CONFIG}")
     newest = zippy.guest.script("zfs list -H -o name -s createtxg -t snapshot offsite/zippy | tail -n 1").text

@@ -32,17 +32,10 @@ def machine(lab: Lab, package: Installed) -> Installed:
     return package
 
 
-def snapshots(machine: Installed, root: str) -> dict[str, str]:
-    """Relative name of every snapshot below a root to its GUID."""
-    listed = machine.guest.script(f"zfs list -Hp -o name,guid -t snapshot -r {root}").text
-    rows = (line.split("\t") for line in listed.splitlines())
-    return {name.removeprefix(root): guid for name, guid in rows}
-
-
 def equal(machine: Installed) -> bool:
     """Whether both sides have the same snapshots, and any."""
-    here = snapshots(machine, TREE)
-    return bool(here) and here == snapshots(machine, COPY)
+    here = machine.snapshots(TREE)
+    return bool(here) and here == machine.snapshots(COPY)
 
 
 def fill(machine: Installed, megabytes: int) -> None:
@@ -100,7 +93,7 @@ def test_what_fails_is_seen(machine: Installed, lab: Lab) -> None:
     own = [text for _priority, text in messages if text.startswith(("snapshot:", "push:", "expire:", "not "))]
     assert own[-1] == "not all done (exit 75): push: passing trouble"
     # The night's snapshot is there all the same, and the next run makes it good.
-    assert len(snapshots(machine, TREE)) == 3
+    assert len(machine.snapshots(TREE)) == 3
     lab.alpha.begin()
     machine.start().check()
     assert machine.failed() == []
@@ -160,7 +153,7 @@ def test_two_instances_at_once(machine: Installed, lab: Lab) -> None:
     times = [lifetime(machine, unit, since) for unit in units]
     assert max(begun for begun, _ in times) < min(ended for _, ended in times), "one waited for the other"
     assert equal(machine)
-    assert snapshots(machine, "tank/data") == snapshots(machine, "offsite/data") != {}
+    assert machine.snapshots("tank/data") == machine.snapshots("offsite/data") != {}
     # As it is enabled, an instance works on the dataset of its name.
     machine.guest.run(["systemctl", "enable", "--now", f"{NAME}@tank-data.timer"]).check()
     assert machine.show("ActiveState", f"{NAME}@tank-data.timer") == "active"
@@ -203,7 +196,7 @@ def test_the_sandbox_lets_every_way_through(machine: Installed, roots_own_ssh: N
         said = machine.said()
         assert ("control goes through ssh instead of paramiko" in said) == (name == "ssh alone"), said
         machine.guest.script("sleep 1")
-    assert not [name for name in snapshots(machine, TREE) if "2020-01" in name]
+    assert not [name for name in machine.snapshots(TREE) if "2020-01" in name]
     machine.guest.script(f"rm {only_ssh}")
     # What it keeps out, as the run would see it.
     machine.edit(

@@ -23,10 +23,6 @@ def machine(lab: Lab, package: Installed) -> Installed:
     return package
 
 
-def snapshots(machine: Installed) -> str:
-    return machine.guest.script("zfs list -H -o name -t snapshot").text
-
-
 @pytest.fixture
 def no_zfs(lab: Lab) -> Iterator[None]:
     """A machine on which ZFS is not loaded."""
@@ -65,7 +61,7 @@ def test_a_host_name_that_is_no_pool(machine: Installed) -> None:
     assert machine.show("ExecMainStatus") == "2"
     assert "host name '9lives' cannot be a pool's name" in machine.said()
     assert "name it with --dataset POOL/DATASET" in machine.said()
-    assert snapshots(machine) == ""
+    assert machine.snapshots(TREE) == {}
 
 
 def test_a_configuration_that_was_edited_badly(machine: Installed) -> None:
@@ -77,7 +73,7 @@ def test_a_configuration_that_was_edited_badly(machine: Installed) -> None:
     assert f"{CONFIG}: line {line}: Bad configuration option: identifyfile" in machine.said()
     assert f"correct {CONFIG}" in machine.said()
     assert [priority for priority, text in machine.messages() if "Bad configuration" in text] == [3]
-    assert snapshots(machine) == ""
+    assert machine.snapshots(TREE) == {}
     assert machine.failed() == [f"{NAME}.service"]
 
 
@@ -86,4 +82,4 @@ def test_an_override_with_a_slip(machine: Installed) -> None:
     assert not machine.start().ok
     assert machine.show("ExecMainStatus") == "2"
     assert "unrecognized arguments: --datset=guest/guest" in machine.said()
-    assert snapshots(machine) == ""
+    assert machine.snapshots(TREE) == {}

@@ -18,6 +18,7 @@ from .lab import Lab
 
 TREE = "guest/guest"
 COPY = "offsite/guest"
+NO_DEVICE = "/dev/zfs and /proc/self/mounts are required"
 ROUND_TRIP = CHECKOUT / "debian/tests/round-trip"
 
 
@@ -216,17 +217,19 @@ def test_the_sandbox_lets_every_way_through(machine: Installed, roots_own_ssh: N
 @pytest.mark.parametrize(
     ("taken", "broken"),
     [
-        ("CapabilityBoundingSet=", "permission denied"),
-        ("PrivateUsers=yes", "permission denied"),
-        ("BindPaths=", "/dev/zfs and /proc/self/mounts are required"),
-        ("DeviceAllow=", "Failed to initialize the libzfs library"),
+        ("CapabilityBoundingSet=", ["permission denied"]),
+        ("PrivateUsers=yes", ["permission denied", "there is no such dataset"]),
+        ("BindPaths=", [NO_DEVICE]),
+        ("DeviceAllow=", ["Failed to initialize the libzfs library", NO_DEVICE]),
     ],
 )
-def test_what_is_allowed_is_needed(machine: Installed, taken: str, broken: str) -> None:
+def test_what_is_allowed_is_needed(machine: Installed, taken: str, broken: list[str]) -> None:
+    """``broken``: what OpenZFS 2.1 or 2.3 says; the unit's comments have it."""
     machine.runs("--action", "snapshot", settings=taken)
     assert not machine.start().ok
-    assert broken in machine.said()
-    assert broken in " ".join((CHECKOUT / f"debian/{NAME}.service").read_text().replace("\n# ", " ").split())
+    assert any(words in machine.said() for words in broken)
+    comments = (CHECKOUT / f"debian/{NAME}.service").read_text().replace("\n# ", " ")
+    assert [words for words in broken if words not in comments] == []
 
 
 def test_the_round_trip_of_the_package(package: Installed) -> None:

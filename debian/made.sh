@@ -45,5 +45,9 @@ done
 
 # From whole_parser, because the one of the plain run has no command words.
 whole=cyber_zfs_backup.cli.parser.whole_parser
-shtab --shell=bash --prog=cyber-zfs-backup $whole > "$folder/cyber-zfs-backup.bash"
+# shtab 1.5 (Debian 12) offers the first of several choices only; what later ones write is left as it is.
+shtab --shell=bash --prog=cyber-zfs-backup $whole |
+    sed -e 's/^\(  local current_action_choices_var="${current_action}_choices\)"$/\1[@]"/' \
+        -e "s/compgen -W \"\${current_action_choices}\"/compgen -W \"\${current_action_choices\/\/ \/\$'\\\\n'}\"/" \
+        > "$folder/cyber-zfs-backup.bash"
 shtab --shell=zsh --prog=cyber-zfs-backup $whole > "$folder/_cyber-zfs-backup"

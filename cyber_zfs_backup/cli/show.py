@@ -33,7 +33,7 @@ from datetime import UTC
 from typing import TextIO
 
 from .. import __version__
-from ..actions.result import ActionResult, Outcome, Problem, RunResult
+from ..actions.result import EXIT_CODES, ActionResult, Outcome, Problem, RunResult
 from ..config.job import Action, Job
 from ..config.requests import Forget, Quarantine
 from .escape import escape
@@ -157,8 +157,8 @@ def _verdict(result: RunResult) -> str:
     """The whole run in one line, the last: what `systemctl status` shows of it."""
     if not result.exit_code:
         return "all done"
-    worth_zero = (Outcome.DONE, Outcome.NOTHING, Outcome.SKIPPED)
-    rest = (each for each in result.actions if each.outcome not in worth_zero)
+    counted = {outcome for outcome, _code in EXIT_CODES}
+    rest = (each for each in result.actions if each.outcome in counted)
     ended = (f"{_name(result, each)}: {_WORDS[each.outcome]}" for each in rest)
     return f"not all done (exit {result.exit_code}): {', '.join(ended)}"
 

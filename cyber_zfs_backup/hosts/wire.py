@@ -18,6 +18,7 @@ from .ssh_config import SshSettings
 PACKAGED = Path("/etc/ssh/cyber-zfs-backup.ssh_config")
 """The ssh configuration of the Debian package, whose host names only those know who are told to read it."""
 
+_SEE_TO_IT = "see that the host is up and that its sshd listens there, then run this again"
 _KEEP = 1 << 16
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 
@@ -135,10 +136,9 @@ def _unknown_name(settings: SshSettings, reason: str) -> HostError:
     remedy = f"see that the name is right ({settings.config_label} counts) and that it resolves here"
     if settings.config_file is None and PACKAGED.exists():
         remedy += f"; {PACKAGED} counts only with --ssh-config={PACKAGED}"
-    return HostError(HostErrorKind.UNREACHABLE, settings.destination, what, remedy)
+    return unreachable(settings, what, remedy)
 
 
-def unreachable(settings: SshSettings, what: str) -> HostError:
+def unreachable(settings: SshSettings, what: str, remedy: str = _SEE_TO_IT) -> HostError:
     """Build the error for a host that does not answer."""
-    remedy = "see that the host is up and that its sshd listens there, then run this again"
     return HostError(HostErrorKind.UNREACHABLE, settings.destination, what, remedy)

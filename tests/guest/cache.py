@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 MARKER = "complete.json"
@@ -81,6 +81,21 @@ def why_broken(folder: Path, *, thorough: bool = False) -> str:
         if (thorough or status.st_mtime_ns != row["mtime_ns"]) and checksum(path) != row["sha256"]:
             return f"{name} has another checksum"
     return ""
+
+
+def made(folder: Path, make: Callable[[str], None], *, thorough: bool = False) -> None:
+    """Have a folder complete. Where it is not, ``make`` is called, by one process at a time.
+
+    It gets why there is none, finds the folder empty, and calls ``finish``.
+    """
+    if not thorough and not why_broken(folder):
+        return
+    with locked(folder):
+        why = why_broken(folder, thorough=thorough)
+        if why:
+            discard(folder)
+            folder.mkdir(parents=True)
+            make(why)
 
 
 @contextlib.contextmanager

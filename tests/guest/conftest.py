@@ -76,13 +76,18 @@ def guest(pytestconfig: pytest.Config) -> Guest:
     return the_guest(pytestconfig)
 
 
+def the_suite() -> Suite:
+    """Which Debian this session is about."""
+    return Suite(os.environ.get("CYBER_ZFS_BACKUP_SUITE", Suite.BOOKWORM.value))
+
+
 def the_guest(config: pytest.Config) -> Guest:
     """The session's guest, started at the first call and ended with the session.
 
     Apart from the fixture so that another folder's conftest can hand out the same guest.
     """
     if RUNNING not in config.stash:
-        suite = Suite(os.environ.get("CYBER_ZFS_BACKUP_SUITE", Suite.BOOKWORM.value))
+        suite = the_suite()
         if os.environ.get("CYBER_ZFS_BACKUP_GUEST") == "attach":
             shared = attach(suite)
             if shared is None:

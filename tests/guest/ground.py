@@ -10,7 +10,7 @@ from typing import Any
 
 from .channel import Result, Running
 from .guest import Guest
-from .lab import Host, Lab, Place, Product
+from .lab import Host, Lab, Place, Product, snapshots
 
 SOURCE = "tank/src"
 RECEIVER = "vault/copy"
@@ -84,10 +84,8 @@ class Ground:
         self.sh("\n".join(f"zfs snapshot -r '{SOURCE}@{name}'" for name in names))
 
     def snapshots(self, root: str) -> dict[str, str]:
-        """Relative name of every snapshot below a root to its GUID, read by the test itself."""
-        listed = self.sh(f"zfs list -Hp -o name,guid -t snapshot -r '{root}'")
-        rows = (line.split("\t") for line in listed.splitlines())
-        return {name.removeprefix(root): guid for name, guid in rows}
+        """Relative name of every snapshot below a root to its GUID."""
+        return snapshots(self.guest, root)
 
     def newest(self, path: str = "") -> str:
         """The name of the newest snapshot of a dataset of the source (``/a`` for a child)."""

@@ -65,15 +65,12 @@ def image(suite: Suite, report: Report, *, thorough: bool = False) -> Image:
     """
     recipe = Recipe(suite)
     folder = cache.cache_folder() / "images" / recipe.folder
-    if not thorough and not cache.why_broken(folder):
-        return Image(suite, folder)
-    with cache.locked(folder):
-        broken = cache.why_broken(folder, thorough=thorough)
-        if broken:
-            report(f"no usable image of {suite} in {folder.parent}: {broken}; building it (5 to 12 minutes)")
-            cache.discard(folder)
-            folder.mkdir(parents=True)
-            _Build(recipe, folder, report).run()
+
+    def make(why: str) -> None:
+        report(f"no usable image of {suite} in {folder.parent}: {why}; building it (5 to 12 minutes)")
+        _Build(recipe, folder, report).run()
+
+    cache.made(folder, make, thorough=thorough)
     return Image(suite, folder)
 
 
@@ -99,7 +96,7 @@ class _Build:
                 self._say("checksums")
             cache.finish(self._folder)
         except (OSError, subprocess.SubprocessError, ValueError) as error:
-            raise BuildError(f"{error}\n{self._tail()}") from error
+            raise BuildError(f"{error}\n{tail(self._log)}") from error
         size = (self._folder / DISK).stat().st_blocks * 512 / 1e6
         self._say(f"image of {self._recipe.suite} complete: {size:.0f} MB")
 
@@ -116,7 +113,9 @@ class _Build:
         root = made / "root"
         drop = " ".join(f"'{name}'" for name in self._recipe.drop)
         self._say("fetching and unpacking the base system")
-        self._step(
+        step(
+            self._log,
+            self._say,
             "mmdebstrap",
             *self._recipe.options,
             *network_options(),
@@ -130,37 +129,22 @@ class _Build:
             newest = max((root / "boot").glob(f"{name}-*"))
             shutil.copyfile(newest, self._folder / name)
         partial = self._folder / f"{DISK}.partial"
-        self._step(
-            "mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-d", str(root), str(partial), self._recipe.size
+        step(
+            self._log,
+            self._say,
+            "mke2fs",
+            "-q",
+            "-F",
+            "-t",
+            "ext4",
+            "-m",
+            "0",
+            "-d",
+            str(root),
+            str(partial),
+            self._recipe.size,
         )
         partial.replace(self._folder / DISK)
-
-    def _step(self, *argv: str) -> None:
-        """Run one program; its output goes to the log, its announcements (``I: ...``) to people."""
-        path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-        with self._log.open("a") as log:
-            process = subprocess.Popen(
-                [*CONFINED, *argv],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                env={**os.environ, "PATH": path, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
-            )
-            try:
-                for line in process.stdout or ():
-                    log.write(line)
-                    log.flush()
-                    if line.startswith("I: ") and not line.startswith(UNTOLD):
-                        self._say(line[3:].strip())
-            except BaseException:
-                process.kill()
-                raise
-            finally:
-                status = process.wait()
-        if status:
-            raise subprocess.SubprocessError(f"{argv[0]} failed with exit status {status}")
 
     def _say(self, stage: str) -> None:
         self._stage = stage
@@ -187,12 +171,45 @@ class _Build:
             done.set()
             thread.join()
 
-    def _tail(self) -> str:
+
+def step(log: Path, say: Callable[[str], None], *argv: str) -> None:
+    """Run one program of a build, confined; its output goes to the log, its announcements to ``say``.
+
+    Those are lines as ``I: ...``. Raises SubprocessError where it fails.
+    """
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    with log.open("a") as written:
+        process = subprocess.Popen(
+            [*CONFINED, *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**os.environ, "PATH": path, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
+        )
         try:
-            lines = self._log.read_text(errors="replace").splitlines()
-        except OSError:
-            lines = []
-        return "\n".join([f"log: {self._log}", *lines[-TAIL:]])
+            for line in process.stdout or ():
+                written.write(line)
+                written.flush()
+                if line.startswith("I: ") and not line.startswith(UNTOLD):
+                    say(line[3:].strip())
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            status = process.wait()
+    if status:
+        raise subprocess.SubprocessError(f"{argv[0]} failed with exit status {status}")
+
+
+def tail(log: Path) -> str:
+    """Where a build's log is, and its last lines."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    return "\n".join([f"log: {log}", *lines[-TAIL:]])
 
 
 def apt_lines(suite: Suite) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from tests.package.builds import Built
 
 from .channel import Result
 from .guest import Guest
-from .lab import Host
+from .lab import Host, snapshots
 
 NAME = "cyber-zfs-backup"
 KEY = "/etc/ssh/cyber-zfs-backup.id_ed25519"
@@ -47,8 +47,8 @@ class Installed:
 
     def install(self, built: Built, *options: str) -> Result:
         """``apt install ./cyber-zfs-backup_*_all.deb``; the guest has no network."""
-        path = self.put(built)
-        return self.apt("install", *options, f"./{path.rpartition('/')[2]}")
+        self.put(built)
+        return self.apt("install", *options, f"./{built.deb.name}")
 
     def apt(self, *words: str) -> Result:
         """Run apt-get, in the folder of the .deb files, without questions."""
@@ -78,42 +78,40 @@ class Installed:
             f"cat {host.folder}/known > {KNOWN}"
         )
 
-    def runs(self, *options: str, unit: str = NAME, settings: str = "") -> None:
-        """Override what a service runs: the program with its ssh configuration and these options."""
+    def runs(self, *options: str, settings: str = "") -> None:
+        """Override what the service runs: the program with its ssh configuration and these options."""
         line = shlex.join([NAME, f"--ssh-config={CONFIG}", *options])
-        self.edit(unit, f"[Service]\nExecStart=\nExecStart={line}\n{settings}")
+        self.edit(NAME, f"[Service]\nExecStart=\nExecStart={line}\n{settings}")
 
-    def start(self, unit: str = NAME) -> Result:
+    def start(self) -> Result:
         """``systemctl start``; comes back when the run has ended."""
-        return self.guest.run(["systemctl", "start", unit], timeout=600)
+        return self.guest.run(["systemctl", "start", NAME], timeout=600)
 
     def show(self, prop: str, unit: str = NAME) -> str:
         """A property of a unit."""
         return self.guest.run(["systemctl", "show", "-p", prop, "--value", unit]).check().text.strip()
 
-    def wait(self, prop: str, value: str, unit: str = NAME, *, seconds: float = 300.0) -> None:
-        """Wait until a property of a unit has a value."""
-        limit = time.monotonic() + seconds
-        while (now := self.show(prop, unit)) != value:
-            assert time.monotonic() < limit, f"{unit}: {prop} is {now} and not {value}"
+    def wait(self, prop: str, value: str) -> None:
+        """Wait until a property of the service has a value."""
+        limit = time.monotonic() + 300
+        while (now := self.show(prop)) != value:
+            assert time.monotonic() < limit, f"{prop} is {now} and not {value}"
             time.sleep(0.5)
 
-    def messages(self, unit: str = f"{NAME}.service") -> list[tuple[int, str]]:
+    def messages(self) -> list[tuple[int, str]]:
         """Priority and text of what the newest run itself has said."""
-        run = self.show("InvocationID", unit)
+        run = self.show("InvocationID")
         argv = ["journalctl", "-o", "json", "--no-pager", f"_SYSTEMD_INVOCATION_ID={run}"]
         rows = [json.loads(line) for line in self.guest.run(argv).check().text.splitlines()]
         return [(int(row["PRIORITY"]), row["MESSAGE"]) for row in rows]
 
-    def said(self, unit: str = f"{NAME}.service") -> str:
+    def said(self) -> str:
         """The texts of ``messages``, a line each."""
-        return "\n".join(text for _priority, text in self.messages(unit))
+        return "\n".join(text for _priority, text in self.messages())
 
     def snapshots(self, root: str) -> dict[str, str]:
-        """Relative name of every snapshot below a root to its GUID, read by the test itself."""
-        listed = self.guest.script(f"zfs list -Hp -o name,guid -t snapshot -r {root}").text
-        rows = (line.split("\t") for line in listed.splitlines())
-        return {name.removeprefix(root): guid for name, guid in rows}
+        """Relative name of every snapshot below a root to its GUID."""
+        return snapshots(self.guest, root)
 
     def failed(self) -> list[str]:
         """What ``systemctl --failed`` lists."""

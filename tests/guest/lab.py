@@ -237,5 +237,18 @@ class Product:
         return {"PYTHONPATH": self.folder, **(env or {})}
 
 
+def snapshots(guest: Guest, root: str) -> dict[str, str]:
+    """Relative name of every snapshot below a root to its GUID, read by the test itself."""
+    listed = guest.script(f"zfs list -Hp -o name,guid -t snapshot -r '{root}'", timeout=600).text
+    rows = (line.split("\t") for line in listed.splitlines())
+    return {name.removeprefix(root): guid for name, guid in rows}
+
+
+def saying_yes(guest: Guest) -> dict[str, str]:
+    """The environment in which somebody answers yes to whatever ssh asks."""
+    guest.put(b"#!/bin/sh\necho yes\n", "/opt/yes", mode=0o755)
+    return {"SSH_ASKPASS": "/opt/yes", "SSH_ASKPASS_REQUIRE": "force"}
+
+
 def _call(guest: Guest, *words: str, timeout: float = 120.0) -> Result:
     return guest.run(["sh", SCRIPT, *words], timeout=timeout)

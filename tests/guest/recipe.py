@@ -52,15 +52,20 @@ PACKAGES = (*KERNEL, *SYSTEM, *ZFS, *PYTHON)
 BUILD_ONLY = ("zfs-dkms", "linux-headers-*", "linux-kbuild-*")
 """What only the module's build needs; it goes before the image is written, with its dependencies."""
 
-OPTIONS = (
-    "--mode=root",
-    "--variant=minbase",
-    "--format=directory",
-    "--skip=cleanup/apt/lists",
+SMALL = ("--mode=root", "--variant=minbase")
+QUICK = (
     "--aptopt=Apt::Install-Recommends false",
     "--aptopt=Acquire::Languages none",
     "--aptopt=Acquire::Retries 3",
     "--dpkgopt=force-unsafe-io",
+)
+"""What every Debian that is made here is made with."""
+
+OPTIONS = (
+    *SMALL,
+    "--format=directory",
+    "--skip=cleanup/apt/lists",
+    *QUICK,
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-exclude=/usr/share/man/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",

@@ -11,7 +11,7 @@ import re
 import pytest
 
 from .ground import SOURCE, Ground
-from .lab import KNOWN_HOSTS, Lab, Product
+from .lab import KNOWN_HOSTS, Lab, Product, saying_yes
 
 
 @pytest.fixture
@@ -55,11 +55,7 @@ def test_an_unknown_host_key_is_shown_and_the_printed_command_adds_it(ground: Gr
         assert shown in ran.errors
         command = re.search(r"\(answer yes\) with: (.*)", ran.errors)
         assert command is not None, ran.errors
-        # Somebody who answers yes.
-        ground.guest.put(b"#!/bin/sh\necho yes\n", "/opt/yes")
-        ground.sh(
-            "chmod 755 /opt/yes; export SSH_ASKPASS=/opt/yes SSH_ASKPASS_REQUIRE=force\n" + command.group(1)
-        )
+        ground.guest.script(command.group(1), env=saying_yes(ground.guest), timeout=600)
         assert ground.both() == before
         ran = ground.run("--action", "snapshot", "push")
         assert ran.status == 0, ran.errors

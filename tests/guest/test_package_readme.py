@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.readme import blocks, section
+
 from .installed import CONFIG, KEY, NAME, Installed
 from .lab import Lab
-from .readme import Typist, blocks
+from .typist import Typist
 
 OLD = "2026-11-22T02:00:00Z"
 DISK = "/run/lab/pools/usb"
@@ -61,7 +63,7 @@ def assert_equal(machine: Installed) -> None:
 
 
 def test_from_the_first_backup_to_the_restore(zippy: Installed, typist: Typist) -> None:
-    first = blocks("The first backup, in five minutes")
+    first = blocks(section("The first backup, in five minutes"))
     assert len(first) == 6
     for block in first:
         said = typist.type(block)
@@ -70,7 +72,7 @@ def test_from_the_first_backup_to_the_restore(zippy: Installed, typist: Typist) 
     assert f"{NAME}.service" in said[2].text
 
     # Daily life: what shows, then what changes.
-    daily = blocks("Daily life")
+    daily = blocks(section("Daily life"))
     shown, when, _what, numbers, template = daily
     status, failed, journal, warnings = typist.type(shown)
     assert "all done" in status.text
@@ -89,14 +91,14 @@ def test_from_the_first_backup_to_the_restore(zippy: Installed, typist: Typist) 
     assert zippy.show("ActiveState", f"{NAME}@tank-data.timer") == "active"
     assert ":00:00" in zippy.show("NextElapseUSecRealtime", f"{NAME}@tank-data.timer")
 
-    one, whole = blocks("To get something back")
+    one, whole = blocks(section("To get something back"))
     typist.type(one)
     assert zippy.guest.script("cat /mnt/restored/file").text == "treasure"
     typist.type(whole.replace(" -b", ""))
     assert zippy.guest.script("zfs list -H -o name -r zippy/whole").text.split()[-1] == "zippy/whole/secret"
     assert zippy.guest.script("zfs mount | grep -c zippy/whole || true").text == "0"
 
-    look, try_it = blocks("Copies of encryption keys")
+    look, try_it = blocks(section("Copies of encryption keys"))
     assert "file:///root/zippy.key" in typist.type(look)[0].text
     typist.type(try_it)
     assert zippy.guest.script("zfs get -H -o value keystatus offsite/zippy/secret").text == "unavailable"
@@ -110,7 +112,7 @@ def test_the_first_copy_by_disk(zippy: Installed, typist: Typist, lab: Lab) -> N
         "/dev/disk/by-id/usb-Your_Disk": DISK,
         "zpool import usb": "zpool import -d /run/lab/pools usb",
     }
-    here, there, then = blocks("The first copy by disk")
+    here, there, then = blocks(section("The first copy by disk"))
     typist.type(here)
     # A disk on its way for weeks: what it has cannot expire meanwhile.
     zippy.guest.run([NAME, "--action", "snapshot", "expire", "--retention-policy", "0", "0", "0"]).check()
@@ -132,7 +134,7 @@ def test_the_override_as_it_is_printed(zippy: Installed, typist: Typist, lab: La
         f"echo 'offsite.example.com {lab.alpha.host_key}' > /root/.ssh/known_hosts\n"
         "printf 'Host offsite\\n    HostName offsite.example.com\\n' > /root/.ssh/config"
     )
-    typist.type(blocks("Daily life")[2])
+    typist.type(blocks(section("Daily life"))[2])
     assert not zippy.start().ok
     assert zippy.show("ExecMainStatus") == "65", zippy.said()
     assert "run once with --force-non-incremental" in zippy.said()
@@ -145,6 +147,6 @@ def test_the_override_as_it_is_printed(zippy: Installed, typist: Typist, lab: La
     zippy.guest.script(f"cat /root/.ssh/config > {CONFIG}")
     newest = zippy.guest.script("zfs list -H -o name -s createtxg -t snapshot offsite/zippy | tail -n 1").text
     typist.instead["offsite/zippy@" + OLD] = newest
-    typist.type(blocks("To get something back")[1])
+    typist.type(blocks(section("To get something back"))[1])
     values = "zfs get -H -o value mountpoint,readonly,canmount zippy/whole"
     assert zippy.guest.script(values).text.split() == ["/srv/funny", "off", "on"]

@@ -44,9 +44,9 @@ def fill(machine: Installed, megabytes: int) -> None:
     machine.guest.script(f"head -c {megabytes}000000 /dev/urandom > /{TREE}/home/file; zpool sync")
 
 
-def in_mid_push(machine: Installed, unit: str = NAME) -> None:
+def in_mid_push(machine: Installed) -> None:
     """Start a run, and wait until its receive is under way."""
-    machine.guest.run(["systemctl", "start", "--no-block", unit]).check()
+    machine.guest.run(["systemctl", "start", "--no-block", NAME]).check()
     machine.guest.script(
         "i=0; until pgrep -f 'zfs receive' > /dev/null; do i=$((i + 1)); [ $i -lt 600 ]; sleep 0.1; done"
     )
@@ -69,7 +69,7 @@ def test_the_timer_fires(machine: Installed) -> None:
     machine.guest.run(["systemctl", "restart", f"{NAME}.timer"]).check()
     machine.wait("ActiveState", "activating")
     machine.wait("ActiveState", "inactive")
-    started = machine.guest.run(["systemctl", "show", "-p", "ExecMainStartTimestamp", NAME]).check().text
+    started = machine.show("ExecMainStartTimestamp")
     at = datetime.strptime(started.split()[-2], "%H:%M:%S").time()  # noqa: DTZ007 - both are the guest's own
     assert due.time() <= at <= (due + timedelta(seconds=3)).time()
     assert machine.show("Result") == "success"

@@ -77,21 +77,21 @@ def build(
 
     Without ``checks`` the tests are left out of it (``nocheck``). Raises BuildFailedError.
     """
-    name = f"{out.name}/{NAME}"
     with tempfile.TemporaryDirectory(prefix="source-") as made:
         source = Path(made) / NAME
         shutil.copytree(CHECKOUT, source, symlinks=True, ignore=LEFT_OUT)
         change(source)
-        room.put(source.parent, out.name)
+        name = source.parent.name
+        room.put(source.parent, name)
     options = {"DEB_BUILD_OPTIONS": ""} if checks else {"DEB_BUILD_OPTIONS": "nocheck"}
     done = room.run(
-        "debuild", "-us", "-uc", cwd=f"/build/{name}", env={**options, **(env or {})}, timeout=1500
+        "debuild", "-us", "-uc", cwd=f"/build/{name}/{NAME}", env={**options, **(env or {})}, timeout=1500
     )
     if done.returncode:
         last = "\n".join(done.stdout.splitlines()[-40:])
         raise BuildFailedError(f"debuild: exit status {done.returncode}\n{last}")
     out.mkdir(parents=True, exist_ok=True)
-    for path in (room.root / "build" / out.name).iterdir():
+    for path in (room.root / "build" / name).iterdir():
         if path.is_file():
             shutil.copyfile(path, out / path.name)
     return Built(out, done.stdout)

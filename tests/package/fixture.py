@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
-from tests.guest.conftest import reporter
-from tests.guest.recipe import Suite
+from tests.guest.conftest import reporter, the_suite
 
 from . import builds
 from .room import Room
@@ -19,8 +17,7 @@ from .room import room as unpacked
 @pytest.fixture(scope="session")
 def room(pytestconfig: pytest.Config) -> Iterator[Room]:
     """A room of the guest's Debian to build in, one for the whole session."""
-    suite = Suite(os.environ.get("CYBER_ZFS_BACKUP_SUITE", Suite.BOOKWORM.value))
-    with unpacked(suite, reporter(pytestconfig)) as made:
+    with unpacked(the_suite(), reporter(pytestconfig)) as made:
         yield made
 
 

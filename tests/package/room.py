@@ -12,26 +12,22 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.guest import cache
 from tests.guest.channel import GuestError
-from tests.guest.image import CONFINED, Report, apt_lines, network_options
+from tests.guest.image import CONFINED, Report, apt_lines, network_options, step, tail
 from tests.guest.prepare import install_missing
-from tests.guest.recipe import Suite
+from tests.guest.recipe import QUICK, SMALL, Suite
 
 CHECKOUT = Path(__file__).parents[2]
 TAR = "room.tar"
 OPTIONS = (
-    "--mode=root",
-    "--variant=minbase",
+    *SMALL,
     "--format=tar",
-    "--aptopt=Apt::Install-Recommends false",
-    "--aptopt=Acquire::Languages none",
-    "--aptopt=Acquire::Retries 3",
-    "--dpkgopt=force-unsafe-io",
+    *QUICK,
     "--include=build-essential,devscripts,fakeroot,lintian,man-db,iproute2,libfile-fcntllock-perl",
 )
 FINISH = """\
@@ -101,20 +97,22 @@ def _packed(suite: Suite, report: Report) -> Path:
     control = (CHECKOUT / "debian/control").read_text().partition("\n\n")[0]
     key = hashlib.sha256("\n".join([suite, *OPTIONS, FINISH, control]).encode()).hexdigest()[:12]
     folder = cache.cache_folder() / "rooms" / f"{suite}-{key}"
-    if not cache.why_broken(folder):
-        return folder / TAR
-    with cache.locked(folder):
-        if cache.why_broken(folder):
-            report(f"making a room of {suite} to build the package in (1 to 3 minutes)")
-            install_missing(report)
-            cache.discard(folder)
-            folder.mkdir(parents=True)
-            _make(suite, folder, control)
-            cache.finish(folder)
+
+    def make(why: str) -> None:
+        report(f"no room of {suite} to build the package in: {why}; making it (1 to 3 minutes)")
+        install_missing(report)
+        log = folder.with_name(f"{folder.name}.log")
+        try:
+            _make(suite, folder, control, log)
+        except subprocess.SubprocessError as error:
+            raise GuestError(f"the room to build in could not be made: {error}\n{tail(log)}") from error
+        cache.finish(folder)
+
+    cache.made(folder, make)
     return folder / TAR
 
 
-def _make(suite: Suite, folder: Path, control: str) -> None:
+def _make(suite: Suite, folder: Path, control: str, log: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as made:
         source = Path(made) / "source"
         (source / "debian").mkdir(parents=True)
@@ -124,25 +122,13 @@ def _make(suite: Suite, folder: Path, control: str) -> None:
         finish = Path(made) / "finish"
         finish.write_text(f"#!/bin/sh\n{FINISH}")
         finish.chmod(0o755)
-        argv: Sequence[str] = [
-            *CONFINED,
+        step(
+            log,
+            lambda stage: None,  # it takes a minute, and has been announced
             "mmdebstrap",
             *OPTIONS,
             *network_options(),
             f"--customize-hook=copy-in '{source}' /",
             f"--customize-hook='{finish}' \"$1\"",
             *(suite.value, str(folder / TAR), *apt_lines(suite)),
-        ]
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env={**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
-            check=False,
         )
-    if done.returncode:
-        last = "\n".join(done.stdout.splitlines()[-25:])
-        raise GuestError(f"the room to build in could not be made (exit status {done.returncode})\n{last}")

@@ -26,10 +26,10 @@ from cyber_zfs_backup.hosts.ssh import SshHost
 from cyber_zfs_backup.plan.retention import Buckets
 from tests.demo.calendar import past
 from tests.demo.ground import LOCKS
+from tests.readme import README, blocks
 from tests.sshd.server import ScratchSshd
 
 CHECKOUT = Path(__file__).parents[2]
-README = (CHECKOUT / "README.rst").read_text()
 SSH_CONFIG = CHECKOUT / "etc" / "cyber-zfs-backup.ssh_config"
 
 
@@ -47,10 +47,7 @@ def run(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def block(after: str) -> str:
     """The literal block of README.rst that follows a text, without its indentation."""
-    rest = README[README.index(after) + len(after) :]
-    found = re.search(r"::\n\n((?:    .*\n|\n)+)", rest)
-    assert found is not None
-    return re.sub(r"^ {4}", "", found[1].rstrip() + "\n", flags=re.MULTILINE)
+    return blocks(README[README.index(after) :])[0]
 
 
 # README.rst

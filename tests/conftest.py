@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 from hypothesis import settings
 
 from tests.package.fixture import built, previous, room
@@ -12,3 +16,36 @@ __all__ = ["built", "previous", "room"]
 # How long an example takes is the machine's affair: a busy one must not fail a test (DESIGN: no timed tests).
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+TOLD = pytest.StashKey[dict[str, list[str]]]()
+"""Lines by title that are shown at the session's end."""
+
+
+@pytest.fixture(scope="session")
+def tell(pytestconfig: pytest.Config) -> Callable[[str, str], None]:
+    """Says a line, under a title, at the session's end: what was measured, which no assertion shows."""
+    told = pytestconfig.stash.setdefault(TOLD, {})
+    return lambda title, line: told.setdefault(title, []).append(line)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what a worker's tests have told to the process that sums up."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["told"] = session.config.stash.get(TOLD, {})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a worker's tests have told."""
+    told = node.config.stash.setdefault(TOLD, {})
+    for title, lines in getattr(node, "workeroutput", {}).get("told", {}).items():
+        told.setdefault(title, []).extend(lines)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show what tests have told."""
+    for title, lines in config.stash.get(TOLD, {}).items():
+        terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.line(line)

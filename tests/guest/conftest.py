@@ -8,7 +8,7 @@ One guest serves the whole session. ``CYBER_ZFS_BACKUP_SUITE=trixie`` makes it D
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,6 @@ PACKAGE = "cyber_zfs_backup"
 INSTALLED = "/opt/cyber-zfs-backup"
 RUNNING = pytest.StashKey[Guest]()
 BEGUN = pytest.StashKey[evidence.Mark]()
-TOLD = pytest.StashKey[dict[str, list[str]]]()
-"""Lines by title that are shown at the session's end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,14 +58,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
         text = evidence.gather(guest, item.stash.get(BEGUN, evidence.Mark(0.0, 0)))
         path = evidence.save(text, f"{item.name}-{report.when}")
         report.sections.append((f"guest (whole: {path})", evidence.shortened(text)))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show what tests have told."""
-    for title, lines in config.stash.get(TOLD, {}).items():
-        terminalreporter.section(title)
-        for line in lines:
-            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")
@@ -163,10 +153,3 @@ def package(packaging: Installed, built: Built, lab: Lab) -> Installed:  # the l
     """The checkout's package, installed as new."""
     packaging.settle(built)
     return packaging
-
-
-@pytest.fixture(scope="session")
-def tell(pytestconfig: pytest.Config) -> Callable[[str, str], None]:
-    """Says a line, under a title, at the session's end: what was measured, which no assertion shows."""
-    told = pytestconfig.stash.setdefault(TOLD, {})
-    return lambda title, line: told.setdefault(title, []).append(line)

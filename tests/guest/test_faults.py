@@ -41,6 +41,7 @@ def campaign(guest: Guest, product: Product, tell: Callable[[str, str], None]) -
     lab.tidy()
 
 
+@pytest.mark.xdist_group("faults")
 @pytest.mark.parametrize(
     "number", range(COUNT), ids=lambda number: f"{number:03}-{kind_of(number).name.lower()}"
 )

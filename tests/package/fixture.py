@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.guest.cache import locked
 from tests.guest.conftest import reporter, the_suite
 
 from . import builds
@@ -24,10 +27,22 @@ def room(pytestconfig: pytest.Config) -> Iterator[Room]:
 @pytest.fixture(scope="session")
 def built(room: Room, tmp_path_factory: pytest.TempPathFactory) -> builds.Built:
     """This checkout's package, built once in a session."""
-    return builds.build(room, tmp_path_factory.mktemp("built"))
+    return _once(tmp_path_factory, "built", lambda folder: builds.build(room, folder))
 
 
 @pytest.fixture(scope="session")
 def previous(room: Room, tmp_path_factory: pytest.TempPathFactory) -> builds.Built:
     """The package as it was before: an earlier version with another conffile."""
-    return builds.build(room, tmp_path_factory.mktemp("previous"), change=builds.older("0.0.9"))
+    older = builds.older("0.0.9")
+    return _once(tmp_path_factory, "previous", lambda folder: builds.build(room, folder, change=older))
+
+
+def _once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], builds.Built]) -> builds.Built:
+    """Build it, or take what another worker of this session has built."""
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, log = shared / name, shared / f"{name}.log"
+    with locked(folder):
+        if not log.exists():
+            log.write_text(build(folder).log)
+    return builds.Built(folder, log.read_text())

@@ -19,6 +19,7 @@ from .lab import Lab
 TREE = "guest/guest"
 COPY = "offsite/guest"
 NO_DEVICE = "/dev/zfs and /proc/self/mounts are required"
+ONLY_SSH = "/etc/ssh/only-ssh.conf"
 ROUND_TRIP = CHECKOUT / "debian/tests/round-trip"
 
 
@@ -170,16 +171,21 @@ def roots_own_ssh(machine: Installed, lab: Lab) -> Iterator[None]:
         f"printf 'Host offsite\\nHostName {lab.alpha.address}\\n' > /root/.ssh/config"
     )
     yield
-    machine.guest.script("rm -rf /root/.ssh")
+    machine.guest.script(f"rm -rf /root/.ssh {ONLY_SSH}")
+
+
+def for_ssh_alone(machine: Installed) -> str:
+    """A configuration of a cipher that paramiko does not have; answers its path."""
+    machine.guest.script(f"sed 's/Ciphers .*/Ciphers chacha20-poly1305@openssh.com/' {CONFIG} > {ONLY_SSH}")
+    return ONLY_SSH
 
 
 def test_the_sandbox_lets_every_way_through(machine: Installed, roots_own_ssh: None) -> None:
     """The four ways to a receiver; snapshots that are mounted expire; what the sandbox is for holds."""
     first = "--force-non-incremental"
     nothing_kept = ("--retention-policy", "0", "0", "0")
-    only_ssh = "/etc/ssh/only-ssh.conf"
+    only_ssh = for_ssh_alone(machine)
     machine.guest.script(
-        f"sed 's/Ciphers .*/Ciphers chacha20-poly1305@openssh.com/' {CONFIG} > {only_ssh}\n"
         # Of a year the newest is kept; both are mounted.
         f"zfs snapshot -r {TREE}@2020-01-01T00:00:00Z; zfs snapshot -r {TREE}@2020-02-01T00:00:00Z\n"
         f"ls /{TREE}/home/.zfs/snapshot/*/; grep -c @2020 /proc/mounts"
@@ -198,7 +204,6 @@ def test_the_sandbox_lets_every_way_through(machine: Installed, roots_own_ssh: N
         assert ("control goes through ssh instead of paramiko" in said) == (name == "ssh alone"), said
         machine.guest.script("sleep 1")
     assert not [name for name in machine.snapshots(TREE) if "2020-01" in name]
-    machine.guest.script(f"rm {only_ssh}")
     # What it keeps out, as the run would see it.
     machine.edit(
         NAME,
@@ -230,6 +235,30 @@ def test_what_is_allowed_is_needed(machine: Installed, taken: str, broken: list[
     assert any(words in machine.said() for words in broken)
     comments = (CHECKOUT / f"debian/{NAME}.service").read_text().replace("\n# ", " ")
     assert [words for words in broken if words not in comments] == []
+
+
+@pytest.mark.parametrize(
+    ("taken", "config", "broken"),
+    [
+        (
+            "RestrictAddressFamilies=\nRestrictAddressFamilies=AF_INET AF_INET6",
+            f"--ssh-config={ONLY_SSH} ",
+            "unix_listener: socket: Address family not supported by protocol",
+        ),
+        ("ProtectHome=yes", "", "the name offsite cannot be resolved"),
+    ],
+)
+def test_what_ssh_is_allowed_is_needed(
+    machine: Installed, roots_own_ssh: None, taken: str, config: str, broken: str
+) -> None:
+    for_ssh_alone(machine)
+    line = f"{NAME} {config}--force-non-incremental --retries 0"
+    machine.edit(NAME, f"[Service]\nExecStart=\nExecStart={line}\n{taken}")
+    assert not machine.start().ok
+    assert broken in machine.said()
+    # And it is nothing else that is wrong.
+    machine.edit(NAME, f"[Service]\nExecStart=\nExecStart={line}\n")
+    assert machine.start().ok, machine.said()
 
 
 def test_the_round_trip_of_the_package(package: Installed) -> None:

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.guest
 SHIPPED = {
     "/etc/ssh/cyber-zfs-backup.ssh_config": "-rw-r--r--",
     "/usr/bin/cyber-zfs-backup": "-rwxr-xr-x",
+    "/usr/bin/cyber-zfs-receive": "-rwxr-xr-x",
     "/usr/share/bash-completion/completions/cyber-zfs-backup": "-rw-r--r--",
     "/usr/share/doc/cyber-zfs-backup/NEWS.Debian.gz": "-rw-r--r--",
     "/usr/share/doc/cyber-zfs-backup/README.rst": "-rw-r--r--",

@@ -312,7 +312,9 @@ def left_out(receive: Finished) -> list[str]:
 def _reasons(finished: Finished) -> list[str]:
     """The lines that may tell why a command failed."""
     lines = said(finished.stderr)
-    return [line for line in lines if not _LEFT_OUT.search(line)] if "receive" in finished.argv else lines
+    if "receive" not in finished.argv:
+        return lines
+    return [line for line in lines if not _LEFT_OUT.search(line)] or lines
 
 
 def classify(finished: Finished) -> tuple[Trouble, str]:

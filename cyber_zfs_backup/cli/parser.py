@@ -21,7 +21,7 @@ from ..config.job import (
     RetentionPolicy,
     UsageError,
 )
-from ..config.requests import Forget, Quarantine, Verify, destination_named
+from ..config.requests import ExpireReceived, Forget, Quarantine, Verify, destination_named
 from ..plan.cost import SendMode
 from . import helptext
 from .options import (
@@ -223,6 +223,27 @@ def _verify(argv: Sequence[str], host: str) -> Request:
     return Request(work, show_of(options))
 
 
+def receiver_parser() -> argparse.ArgumentParser:
+    """The grammar of ``receiver``, whose one action is ``expire``."""
+    parser = _Parser(f"{PROGRAM} receiver", helptext.RECEIVER)
+    parser.add_argument("what", choices=["expire"], metavar="expire", help="the only thing to do so far")
+    what = parser.add_argument_group("what to do")
+    add_dry_run(what)
+    what.add_argument(
+        "--force-destroy-lots",
+        action="store_true",
+        help="also where more than a quarter of a dataset's snapshots, and more than 10, would go",
+    )
+    add_show(parser)
+    return parser
+
+
+def _receiver(argv: Sequence[str], _host: str) -> Request:
+    options = receiver_parser().parse_args(argv)
+    work = ExpireReceived(force_lots=options.force_destroy_lots, dry_run=options.dry_run)
+    return Request(work, show_of(options))
+
+
 @dataclass(frozen=True, slots=True)
 class _Command:
     """A word that comes first instead of an option."""
@@ -235,6 +256,7 @@ _COMMANDS = {
     "forget": _Command(forget_parser, _forget),
     "verify": _Command(verify_parser, _verify),
     "quarantine": _Command(quarantine_parser, _quarantine),
+    "receiver": _Command(receiver_parser, _receiver),
 }
 
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..config.job import Job
-from ..config.requests import Forget, Quarantine, Verify
+from ..config.requests import ExpireReceived, Forget, Quarantine, Verify
 
-Work = Job | Forget | Quarantine | Verify
+Work = Job | ExpireReceived | Forget | Quarantine | Verify
 """What can be asked for."""
 
 

@@ -35,7 +35,7 @@ from typing import TextIO
 from .. import __version__
 from ..actions.result import EXIT_CODES, ActionResult, Outcome, Problem, RunResult
 from ..config.job import Action, Job
-from ..config.requests import Forget, Quarantine
+from ..config.requests import ExpireReceived, Forget, Quarantine
 from .escape import escape
 from .request import Request, Show, Work
 
@@ -107,6 +107,8 @@ def show_error(request: Request, kind: str, message: str, exit_code: int) -> Non
 def _labels(work: Work) -> list[str]:
     if isinstance(work, Forget | Quarantine):
         return [work.destination.label]
+    if isinstance(work, ExpireReceived):
+        return []
     local = isinstance(work, Job) and Action.PUSH not in work.actions
     return [] if local else [each.label for each in work.destinations]
 
@@ -139,7 +141,8 @@ def text(result: RunResult, how: Show, *, colour: bool) -> str:
     lines = []
     if result.dry_run:
         receiver = f" to {', '.join(result.destinations)}" if result.destinations else ""
-        lines.append(escape(f"dry run of {result.dataset}{receiver}: nothing has been changed"))
+        of = f" of {result.dataset}" if result.dataset else ""
+        lines.append(escape(f"dry run{of}{receiver}: nothing has been changed"))
     for action in result.actions:
         word = _WORDS[action.outcome]
         if colour:

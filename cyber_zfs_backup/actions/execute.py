@@ -201,10 +201,10 @@ class Executor:
             self._done.connections += 1
             self._done.streams += len(transfer.sends)
             self._done.bytes_moved += transfer.bytes_moved
+            self._done.left_out += len(left_out(transfer.receive))
             if not transfer.ok:
                 self._done.failures.append(self._failure(steps, suspects, transfer))
                 return False
-            self._done.left_out += len(left_out(transfer.receive))
             carried = suspects if steps[0].kind is StepKind.REPLICATE else ()
             self._done.carried.update(carried, (step.path for step in steps if step.properties))
             new = [step.path for step in steps if step.creates]

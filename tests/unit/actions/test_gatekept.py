@@ -189,9 +189,12 @@ def _holds(rig: Rig, snapshot: str) -> list[str]:
     return [line.split("\t")[1] for line in rig.source.zfs("holds", "-H", snapshot).splitlines()][:1]
 
 
-def test_verify_asks_nothing_else(behind: Behind) -> None:
-    rig = behind("a")
-    assert verify_on(rig.ends(actions=ONLY_PUSH)).outcome.value == "done"
+@pytest.mark.parametrize(("mode", "outcome"), [(Mode.ARCHIVE, "done"), (Mode.MIRROR, "partial")])
+def test_verify_knows_that_an_archive_has_more(behind: Behind, mode: Mode, outcome: str) -> None:
+    rig = behind("a", mode=mode)
+    rig.night()
+    rig.source.zfs("destroy", f"{ROOT}/a@{rig.names('a')[0]}")
+    assert verify_on(rig.ends(actions=ONLY_PUSH)).outcome.value == outcome
     assert refused(rig) == []
 
 

@@ -12,14 +12,22 @@ ABOUT = {
     "forget": "release what is kept for a destination that is gone",
     "verify": "compare the tree with its copies, and tell what differs",
     "quarantine": "rename a snapshot that is dated in the future",
+    "setup": "make what a backup to a receiver that trusts nobody needs",
 }
 """What each command word is for."""
+
+SETUP = {
+    "receiver": "let a client push to this machine, and do nothing else here",
+    "sender": "make the key and the way to a receiver, and try it",
+}
+"""What each side of setup is for."""
 
 COMMANDS = f"""\
 commands beside the plain run (each has its own --help):
   cyber-zfs-backup forget DESTINATION     {ABOUT["forget"]}
   cyber-zfs-backup verify                 {ABOUT["verify"]}
   cyber-zfs-backup quarantine SNAPSHOT    {ABOUT["quarantine"]}
+  cyber-zfs-backup setup SIDE             {ABOUT["setup"]}
 """
 
 EXAMPLES = """\
@@ -87,4 +95,34 @@ receiver has. Changes nothing. Exit 0 only where both are equal (but for foreign
 QUARANTINE = """\
 Rename snapshots that are dated in the future, so that they no longer count as ours: expire refuses to
 work while one stands. Both the source and the receiver are renamed; the data stays.
+"""
+
+SETUP_ABOUT = f"""\
+Set up the two sides of a backup whose receiver trusts nobody: whoever takes over the sender can add to its
+own backups there, and do nothing else. Each side has a --help of its own.
+
+  cyber-zfs-backup setup sender DESTINATION --hostname HOST
+      {SETUP["sender"]}
+  cyber-zfs-backup setup receiver --client NAME --root POOL/NAME KEYFILE
+      {SETUP["receiver"]}
+"""
+
+SETUP_RECEIVER = """\
+Let a client push its copies below a dataset of this machine, through a gatekeeper, and do nothing else
+here. It makes the dataset (never mounted), a system user without a password, its ZFS permissions, its
+policy and the line in its authorized_keys, and enables the timer that expires what archives keep no longer.
+A dataset that is there is adopted with its data. What is so already is left alone, so that it may be run
+again: another key replaces the former one, other options change the policy in those alone.
+
+With --print the commands are printed and none is run. --undo takes back what was made; it destroys no
+dataset and no snapshot.
+"""
+
+SETUP_SENDER = """\
+Make this machine's key where there is none, fetch the receiver's host key and show its fingerprint to be
+confirmed, and write both and a Host entry into the ssh configuration, of which all else stays as it is.
+Then print the public key and the command that lets it in on the receiver, and try the way with a question
+that changes nothing. On a terminal it asks about the fingerprint; elsewhere --fingerprint gives it.
+
+With --print the commands are printed and none is run. --undo takes back what was written.
 """

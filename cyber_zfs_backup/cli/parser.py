@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from .. import __version__
 from ..config.job import (
     Action,
     Delivery,
@@ -43,6 +44,7 @@ from .options import (
     whole_number,
 )
 from .request import Request
+from .setup_options import SIDES, add_receiver, add_sender, receiver_of, sender_of, side_of
 from .show import emit
 
 
@@ -223,6 +225,40 @@ def _verify(argv: Sequence[str], host: str) -> Request:
     return Request(work, show_of(options))
 
 
+def receiver_parser() -> argparse.ArgumentParser:
+    """The grammar of ``setup receiver``."""
+    parser = _Parser(f"{PROGRAM} setup receiver", helptext.SETUP_RECEIVER)
+    add_receiver(parser)
+    return parser
+
+
+def sender_parser() -> argparse.ArgumentParser:
+    """The grammar of ``setup sender``."""
+    parser = _Parser(f"{PROGRAM} setup sender", helptext.SETUP_SENDER)
+    add_sender(parser)
+    return parser
+
+
+def setup_parser() -> argparse.ArgumentParser:
+    """The grammar of ``setup``: which side, and then its own."""
+    parser = _Parser(f"{PROGRAM} setup", helptext.SETUP_ABOUT)
+    sides = parser.add_subparsers(metavar="SIDE", parser_class=argparse.ArgumentParser)
+    for side, whole in zip(SIDES, (receiver_parser(), sender_parser()), strict=True):
+        sides.add_parser(side, parents=[whole], add_help=False, help=helptext.SETUP[side])
+    parser.add_argument(
+        "--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version and exit"
+    )
+    return parser
+
+
+def _setup(argv: Sequence[str], host: str) -> Request:
+    if argv and argv[0] in ("-h", "--help", "--version"):
+        setup_parser().parse_args(argv)
+    if side_of(argv) == "receiver":
+        return receiver_of(receiver_parser().parse_args(argv[1:]))
+    return sender_of(sender_parser().parse_args(argv[1:]), host)
+
+
 @dataclass(frozen=True, slots=True)
 class _Command:
     """A word that comes first instead of an option."""
@@ -235,6 +271,7 @@ _COMMANDS = {
     "forget": _Command(forget_parser, _forget),
     "verify": _Command(verify_parser, _verify),
     "quarantine": _Command(quarantine_parser, _quarantine),
+    "setup": _Command(setup_parser, _setup),
 }
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A client's public key, as a file or a person hands it over: looked at byte by byte before it is allowed in."""
+"""A client's public key, as somebody hands it over: looked at byte by byte before it is allowed in."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def public_key(data: bytes, name: str) -> PublicKey:
             "ends with .pub, and make a new key if this one has travelled"
         )
     if len(data) > MOST_BYTES:
-        raise UsageError(f"{name} is longer than any public key; name a file with one line, as id_ed25519.pub")
+        raise UsageError(
+            f"{name} is longer than any public key; name a file with one line, as id_ed25519.pub"
+        )
     try:
         text = data.decode("ascii")
     except UnicodeDecodeError:

@@ -269,7 +269,7 @@ def receive_abort(dataset: str) -> list[str]:
 # Setting up a receiver (as root, on the receiver itself).
 
 CONTAINER = ("mountpoint=none", "canmount=off", *STAY_STILL, "sharenfs=off", "sharesmb=off")
-"""What stands on a client's root. All that is received below inherits it, for the client may set none of it."""
+"""What stands on a client's root. All that is received below inherits it: the client may set none of it."""
 
 
 def create_container(dataset: str) -> list[str]:
@@ -285,6 +285,11 @@ def set_settings(settings: Sequence[str], dataset: str) -> list[str]:
 def get_settings(names: Sequence[str], dataset: str) -> list[str]:
     """Some properties of one dataset."""
     return ["zfs", "get", "-Hp", "-o", "name,property,value,source", ",".join(names), dataset]
+
+
+def list_mounted(root: str) -> list[str]:
+    """Every file system at or below a root, and whether it is mounted."""
+    return ["zfs", "list", "-H", "-o", "name,mounted", "-t", "filesystem", "-r", root]
 
 
 def show_allowed(dataset: str) -> list[str]:

@@ -27,8 +27,8 @@ HARMLESS = (
     *("aclinherit", "aclmode", "acltype", "atime", "compression", "dnodesize", "logbias", "primarycache"),
     *("recordsize", "redundant_metadata", "relatime", "secondarycache", "userprop", "xattr"),
 )
-"""Properties that a copy may take over from its source, for a restore to bring them back: none of them mounts,
-shares, runs or reserves anything. What is not here is never delegated."""
+"""Properties that a copy may take over from its source, for a restore to bring them back: none of them
+mounts, shares, runs or reserves anything. What is not here is never delegated."""
 
 _SECTION = "---- Permissions on "
 _HERE = "Local+Descendent permissions:"

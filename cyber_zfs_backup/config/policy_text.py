@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 
+from ..gatekeeper.policy import PolicyError, understood
 from .job import UsageError
 from .setup import Counts, PolicyWish
 
@@ -34,6 +35,15 @@ def root_in(text: str, path: str) -> str:
     return root
 
 
+def _checked(text: str, path: str) -> str:
+    """The text, which the gatekeeper will understand. Raises ``UsageError`` where it would not."""
+    try:
+        understood(parsed(text, path))
+    except PolicyError as error:
+        raise UsageError(f"{path}: {error}") from None
+    return text
+
+
 def new_policy(client: str, root: str, wish: PolicyWish) -> str:
     """The policy file of a new client."""
     lines = [
@@ -47,7 +57,7 @@ def new_policy(client: str, root: str, wish: PolicyWish) -> str:
     ]
     rest = _wished(wish)
     lines += [f"{key} = {rest[key]}" for key in ("quota", "restore") if key in rest]
-    return "".join(f"{line}\n" for line in lines)
+    return _checked("".join(f"{line}\n" for line in lines), "the policy")
 
 
 def changed_policy(old: str, wish: PolicyWish, path: str) -> str:
@@ -65,7 +75,7 @@ def changed_policy(old: str, wish: PolicyWish, path: str) -> str:
         if parsed(text, path) != {**before, key: wanted}:
             raise UsageError(f"{path}: {key} cannot be changed by itself; write {key} = {value} by hand")
         before = parsed(text, path)
-    return text
+    return _checked(text, path)
 
 
 def _wished(wish: PolicyWish) -> Mapping[str, str]:

@@ -18,7 +18,7 @@ PACKAGE_CONFIG = Path("/etc/ssh/cyber-zfs-backup.ssh_config")
 """The package's ssh configuration; its key and its known host keys lie beside it."""
 
 MODES = ("archive", "mirror")
-_QUOTA = re.compile(r"[1-9][0-9]{0,8}(\.[0-9]{1,3})?[KMGT]?")
+_QUOTA = re.compile(r"[1-9][0-9]{0,11}[kMGT]?")
 _PATTERN = re.compile(r"[\s*?!#,\"'\\%]|[^ -~]")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9._:-]{0,254}")
@@ -90,7 +90,7 @@ class PolicyWish:
         check_counts("--keep-at-least", self.keep_at_least)
         check_counts("--retention", self.retention)
         if self.quota is not None and not _QUOTA.fullmatch(self.quota):
-            raise UsageError(f"--quota {self.quota!r}: write bytes a day, for example 500M, 100G or 1.5T")
+            raise UsageError(f"--quota {self.quota!r}: write bytes a day, for example 500M or 100G")
         if self.never_destroy and self.mode == "mirror":
             raise UsageError("--never-destroy and --mode mirror contradict each other: a mirror destroys")
 

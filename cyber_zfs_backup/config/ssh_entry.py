@@ -92,7 +92,9 @@ def _change(lines: list[str], found: Entry, key: str, value: str) -> None:
             continue
         indent = match["indent"]
         new = f"{indent}{match['key']} {value}\n"
-        if not lines[number - 1].lstrip().startswith(_MARK):
+        # The line above may be one that was changed just now, with its comment.
+        above = lines[number - 1].splitlines()[-1] if lines[number - 1] else ""
+        if not above.lstrip().startswith(_MARK):
             # One element, so that the numbers of the lines below stay what they are.
             new = f"{indent}{_WAS}{lines[number].strip()}\n{new}"
         lines[number] = new

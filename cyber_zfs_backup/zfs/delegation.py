@@ -11,24 +11,25 @@ from .parse import GarbledError
 
 PURPOSES: Mapping[str, str] = MappingProxyType(
     {
-        "receive": "to receive any stream at all",
-        "create": "to receive a dataset that is not there yet",
-        "mount": "asked for by ZFS along with the two above, although nothing is ever mounted",
+        "receive": "to receive any stream",
+        "create": "ZFS asks for it at every receive, also of an increment",
+        "mount": "ZFS asks for it at every receive and destroy, although nothing is ever mounted",
         "destroy": "to throw away a partial receive, and a mirror's expired snapshots",
         "send": "to send copies back, for a restore",
     }
 )
-"""What each permission is for. Each was taken away on OpenZFS 2.1.11 and 2.3.9, and broke just that."""
+"""What each permission is for: each was taken away on real OpenZFS, and broke just that."""
 
 RECEIVING = ("receive", "create", "mount")
 """What every receive needs, and all that it needs."""
 
 HARMLESS = (
-    *("aclinherit", "aclmode", "acltype", "atime", "compression", "dnodesize", "logbias", "primarycache"),
-    *("recordsize", "redundant_metadata", "relatime", "secondarycache", "userprop", "xattr"),
+    *("aclinherit", "aclmode", "acltype", "atime", "compression", "dnodesize", "keylocation", "logbias"),
+    *("primarycache", "recordsize", "redundant_metadata", "relatime", "secondarycache", "userprop", "xattr"),
 )
 """Properties that a copy may take over from its source, for a restore to bring them back: none of them
-mounts, shares, runs or reserves anything. What is not here is never delegated."""
+mounts, shares, runs or reserves anything, and ``keylocation`` is read by nobody before root here loads a key.
+What is not here is never delegated: with ``change-key`` a package could move old copies below another key."""
 
 _SECTION = "---- Permissions on "
 _HERE = "Local+Descendent permissions:"

@@ -126,7 +126,8 @@ def two_nights(ground: Ground) -> None:
         ran = call(guest, *push, *more)
         assert ran.status == 0, ran.errors
         ground.sh("sleep 1")
-    assert snapshots(guest, SOURCE) == snapshots(guest, COPY) != {}
+    # An archive keeps what has expired on the source.
+    assert snapshots(guest, SOURCE).items() < snapshots(guest, COPY).items()
     assert guest.script(f"zfs get -H -o value -r -t filesystem mounted {ROOT}").text.split() == ["no"] * 3
 
 
@@ -137,7 +138,7 @@ def and_back(guest: Guest) -> None:
     result = call(guest, *RECEIVER, "--undo")
     assert result.status == 0, result.errors
     assert f"zfs list -t all -r {ROOT}" in result.text
-    assert snapshots(guest, SOURCE) == snapshots(guest, COPY)
+    assert snapshots(guest, SOURCE).items() < snapshots(guest, COPY).items()
     assert "zfs-zippy" not in guest.script(f"zfs allow {ROOT}; cat /etc/passwd").text
     assert guest.script(f"ls -d {HOME} /etc/cyber-zfs-backup/clients/* 2> /dev/null || true").text == ""
     assert guest.try_script(f"systemctl is-enabled {TIMER}").text.strip() == "disabled"
@@ -213,7 +214,8 @@ def test_each_permission_is_needed_and_no_other(ground: Ground, lab: Lab) -> Non
     assert snapshots(guest, COPY) == snapshots(guest, SOURCE) != {}
 
     # destroy: a partial receive, and a snapshot; not without mount.
-    guest.try_script(f"zfs send -w {SOURCE}/v@1 | head -c 5000 | {receive} {ROOT}/part")
+    guest.script(f"head -c 3000000 /dev/urandom > /{SOURCE}/a/file; zfs snapshot {SOURCE}/a@3")
+    guest.try_script(f"zfs send -w {SOURCE}/a@3 | head -c 1500000 | {receive} {ROOT}/part")
     abort = f"{as_user} zfs receive -A {ROOT}/part"
     assert guest.script(f"zfs get -H -o value receive_resume_token {ROOT}/part").text != "-"
     for permissions in (RECEIVING, ("receive", "create", "destroy")):
@@ -236,3 +238,59 @@ def test_each_permission_is_needed_and_no_other(ground: Ground, lab: Lab) -> Non
         assert not guest.run(["runuser", "-u", user, "--", "zfs", "set", setting, COPY]).ok
     for line in (f"zfs rename {COPY} {ROOT}/x", f"zfs hold x {COPY}@2", f"zfs rollback {COPY}@2"):
         assert not guest.try_script(f"{as_user} {line}").ok
+
+
+@pytest.fixture
+def sudoer(lab: Lab) -> Iterator[str]:
+    """A login that may run what etc/sudoers.example allows, for ``vault/copy``."""
+    text = (CHECKOUT / "etc/sudoers.example").read_text()
+    text = text.replace("offsite/zippy", "vault/copy").replace(" offsite(/zippy", " vault(/copy")
+    lab.alpha.authorize("backup")
+    lab.alpha.client(User="backup")
+    path = "/etc/sudoers.d/lab-setup"
+    lab.guest.put(text.encode(), path, mode=0o440)
+    lab.guest.script(f"visudo -cf {path}")
+    yield "backup"
+    lab.guest.script(f"rm -f {path}")
+
+
+def test_a_whole_push_by_the_sudoers_example_and_nothing_else(
+    lab: Lab, product: Product, sudoer: str
+) -> None:
+    ground = Ground(lab, product)
+    ground.sh(
+        f"zfs create {SOURCE}; zfs create {SOURCE}/a; zfs create -V 8M {SOURCE}/v; zfs create vault/other"
+    )
+    for more in (["--force-non-incremental"], [], ["--send-mode", "level"]):
+        ran = ground.run("--use-sudo", "--action", "snapshot", "push", *more)
+        assert ran.status == 0, ran.errors
+        ground.sh("sleep 1")
+    assert ground.call(
+        "verify", "--dataset", SOURCE, "--ssh-destination", "alpha", "--zfs-receive-dataset", "vault/copy", "--use-sudo"
+    ).status == 0  # fmt: skip
+    before = snapshots(lab.guest, "vault")
+    newest = ground.newest()
+    plain = "zfs receive -s -u vault/copy"
+    for line in (
+        "zfs destroy vault/copy",
+        "zfs destroy -r vault/copy",
+        f"zfs destroy vault/copy@{newest}",
+        f"zfs destroy -r vault/copy@{newest}",
+        "zfs receive -F vault/copy",
+        "zfs receive -s -u -F vault/copy",
+        f"zfs receive -s -u -o origin=vault/copy@{newest} vault/copy/x",
+        "zfs receive -s -u -o mountpoint=/root vault/copy/x",
+        "zfs receive -s -u -d vault/copy",
+        plain.replace("vault/copy", "vault/other"),
+        plain.replace("vault/copy", "vault/copy2"),
+        plain.replace("vault/copy", "vault"),
+        f"{plain} vault/other",
+        "zfs set mountpoint=/root vault/copy",
+        f"zfs rollback vault/copy@{newest}",
+        "zpool destroy vault",
+        "sh -c id",
+    ):
+        refused = lab.alpha.ssh(f"sudo -n {line} < /dev/null")
+        assert not refused.ok, line
+        assert "sudo: a password is required" in refused.errors, refused.errors
+    assert snapshots(lab.guest, "vault") == before != {}

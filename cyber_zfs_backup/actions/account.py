@@ -66,6 +66,7 @@ class Account:
                 "form": plan.choice.form.value,
                 "repaired": len(done.repaired),
                 "renamed": done.moved,
+                "properties_left_out": done.left_out,
                 "seconds": done.seconds or 0.0,
             },
         )

@@ -14,6 +14,7 @@ from ..model.trees import Tree
 from ..plan.compare import Token
 from ..plan.ledger import Ledger
 from ..zfs import parse
+from ..zfs.properties import Grants, grants
 from .ends import Ends, PushFacts
 
 First = TypeVar("First")
@@ -22,11 +23,13 @@ Second = TypeVar("Second")
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What both sides said. ``receiver`` is ``None`` where its root does not exist."""
+    """What both sides said. ``receiver`` is ``None`` where its root does not exist; ``grants`` is what the
+    receiver lets us do there."""
 
     source: Tree
     receiver: Tree | None
     tokens: Mapping[str, Token]
+    grants: Grants
 
     @property
     def complete(self) -> bool:
@@ -92,6 +95,7 @@ def ask_cheap(
         source=parse.tree(facts.root, facts.about, mine, complete=False).without(facts.excluded),
         receiver=None if about is None else parse.tree(root, about, theirs, complete=False),
         tokens={},
+        grants=grants(about, root),
     )
 
 
@@ -99,17 +103,18 @@ def ask_whole(ends: Ends, facts: PushFacts) -> Answers:
     """Ask both sides for every snapshot of their trees, and the source for the receiver's tokens."""
     root = ends.destination.dataset
 
-    def theirs() -> Tree | None:
+    def theirs() -> tuple[Tree | None, Grants]:
         about = ask_receiver(ends)
         if about is None:
-            return None
-        return parse.tree(root, about, ends.receiver.all_snapshots(root), complete=True)
+            return None, Grants()
+        listed = ends.receiver.all_snapshots(root)
+        return parse.tree(root, about, listed, complete=True), grants(about, root)
 
-    mine, receiver = both(lambda: ends.source.snapshots_and_bookmarks(facts.root), theirs)
+    mine, (receiver, granted) = both(lambda: ends.source.snapshots_and_bookmarks(facts.root), theirs)
     source = parse.tree(
         facts.root, facts.about, mine.snapshots, complete=True, bookmarks=mine.bookmarks
     ).without(facts.excluded)
-    return Answers(source, receiver, _tokens(ends, source, receiver))
+    return Answers(source, receiver, _tokens(ends, source, receiver), granted)
 
 
 def names_to_ask(ledger: Ledger, path: str, target: str) -> tuple[str, ...]:

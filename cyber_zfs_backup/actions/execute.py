@@ -16,7 +16,7 @@ from ..plan.moves import Move
 from ..plan.push import PushPlan
 from ..plan.steps import Step, StepKind
 from ..zfs import commands
-from ..zfs.errors import Trouble, ZfsError, said
+from ..zfs.errors import Trouble, ZfsError, left_out, said
 from ..zfs.properties import own_names
 from .ends import Ends, PushFacts
 
@@ -68,6 +68,8 @@ class Executed:
     refused: dict[str, str] = field(default_factory=dict)
     """Paths for which the receiver could not rename, with what it said."""
     moved: int = 0
+    left_out: int = 0
+    """How often the receiver has left a property of a stream out, because its user may not set it."""
     seconds: float | None = None
     repaired: set[str] = field(default_factory=set)
 
@@ -199,6 +201,7 @@ class Executor:
             self._done.connections += 1
             self._done.streams += len(transfer.sends)
             self._done.bytes_moved += transfer.bytes_moved
+            self._done.left_out += len(left_out(transfer.receive))
             if not transfer.ok:
                 self._done.failures.append(self._failure(steps, suspects, transfer))
                 return False

@@ -28,9 +28,14 @@ from .result import ActionResult, Outcome, Problem
 _ROUNDS = 8
 """Times that a push plans anew after a fault; each round leaves at least one failed dataset aside."""
 
+_NO_RENAMES = "the receiver's gatekeeper renames nothing; do it there, as root, with zfs rename"
+
 _APART = 2
 """The round from which on each dataset has a connection of its own: where several fail, each would else
 keep back all that follow it on its lane, round after round."""
+
+
+_ALL = properties.Grants()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +46,18 @@ class Pushed:
     result: ActionResult
     facts: PushFacts
     confirmed: Mapping[str, str] = field(default_factory=dict)
+    grants: properties.Grants = _ALL
 
     def mirror_wanted(self, due: frozenset[str] | None) -> bool:
         """Whether the mirror has something to do and to build on.
 
         ``due`` are the tags for which this run's expire saw that it is due; ``None`` without an expire.
         """
-        return bool(self.confirmed) and self.facts.tag in (self.facts.mirror_due if due is None else due)
+        return (
+            bool(self.confirmed)
+            and self.grants.destroys
+            and self.facts.tag in (self.facts.mirror_due if due is None else due)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +119,7 @@ class _Push:
         self.failures: dict[str, ZfsError] = {}
         self.written_to: frozenset[str] = frozenset()
         self.refused: dict[str, str] = {}
+        self.grants = properties.Grants()
         self.executed = Executed()
         self.began = time.monotonic()
         self.lines: list[str] = []
@@ -159,6 +170,7 @@ class _Push:
         if doubt is None:
             answers = ask_cheap(self.ends, self.facts, self.ledger, self.target, self.receiver_about)
             answers = self._imagine(answers)
+            self.grants = answers.grants
             plan = plan_push(self._question(answers))
             if isinstance(plan, PushPlan):
                 return answers, plan
@@ -180,10 +192,15 @@ class _Push:
         root = answers.source.datasets[""]
         if not self.ends.job.dry_run or root.named(self.target) is not None:
             return answers
-        return Answers(answers.source.with_snapshot(self.target), answers.receiver, answers.tokens)
+        return replace(answers, source=answers.source.with_snapshot(self.target))
 
     def _plan(self, answers: Answers) -> PushPlan:
+        self.grants = answers.grants
         plan = plan_push(self._question(answers))
+        while isinstance(plan, PushPlan) and plan.moves and not self.grants.renames:
+            # Planned anew as where a rename was tried and failed: each round has one fewer to do.
+            self.refused |= {move.path: _NO_RENAMES for move in plan.moves}
+            plan = plan_push(self._question(answers))
         if isinstance(plan, Unsettled):
             raise AssertionError(f"the whole question must settle it: {plan.reason}")
         return plan
@@ -252,6 +269,7 @@ class _Push:
         self.executed.carried |= done.carried
         self.executed.created |= done.created
         self.executed.moved += done.moved
+        self.executed.left_out += done.left_out
         self.refused |= done.refused
 
     def _arrived(self, answers: Answers, plan: PushPlan, done: Executed) -> dict[str, Standing] | None:
@@ -321,6 +339,9 @@ class _Push:
 
         Once for each copy, before the ledger says that its properties have arrived.
         """
+        if not self.grants.settings:
+            # Nor has a limit come: a gatekeeper's user may not set any.
+            return
         paths = (self.executed.carried & self.changed) | self.executed.created
         root = self.ends.destination.dataset
         names = [join(self.facts.root, path) for path in self.facts.paths if path in paths]
@@ -332,13 +353,16 @@ class _Push:
                 self.ends.surface.warn(f"push: {limit} of {copies[0]} may stand there: {error.text}")
 
     def _end(self, plan: PushPlan, standings: Mapping[str, Standing]) -> Pushed:
+        if self.executed.left_out:
+            user = "the receiver's user may not set them there"
+            self.ends.surface.detail(f"push: {self.executed.left_out} properties were left out: {user}")
         self.executed.seconds = round(time.monotonic() - self.began, 3)
         account = Account(
             self.ends, self.facts.root, self.target, plan, self.executed, self.failures, tuple(self.lines)
         )
         confirmed = account.confirmed(standings)
         self.executed.repaired &= confirmed.keys()
-        return Pushed(account.result(confirmed), self.facts, confirmed)
+        return Pushed(account.result(confirmed), self.facts, confirmed, self.grants)
 
 
 def _moved_on(path: str, error: ZfsError, plan: PushPlan, answers: Answers) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 from ..config.job import Action, Job
@@ -10,6 +11,7 @@ from ..config.requests import Quarantine
 from ..model.names import join, relative
 from ..plan.ledger import encode, renamed
 from ..zfs.client import Zfs
+from ..zfs.errors import Trouble, ZfsError
 from ..zfs.properties import BASE_PREFIX
 from .attempt import attempt
 from .ends import Ends, PushFacts, read_for_push
@@ -50,9 +52,10 @@ def _quarantine(ends: Ends, request: Quarantine) -> ActionResult:
     problems: list[Problem] = []
     for snapshot in request.snapshots:
         dataset, _, name = snapshot.partition("@")
-        done = _rename(ends, facts, relative(request.dataset, dataset), name)
-        if not done:
-            problems.append(_not_there(ends, facts, snapshot))
+        done, refused = _rename(ends, facts, relative(request.dataset, dataset), name)
+        if not done and refused is None:
+            refused = _not_there(ends, facts, snapshot)
+        problems += [refused] if refused else []
         lines += done
     outcome = Outcome.DONE if not problems else (Outcome.PARTIAL if lines else Outcome.FAILED)
     verb = "would rename" if request.dry_run else "renamed"
@@ -70,23 +73,32 @@ def _not_there(ends: Ends, facts: PushFacts, snapshot: str) -> Problem:
     return Problem(what, snapshot, remedy, "not-there")
 
 
-def _rename(ends: Ends, facts: PushFacts, path: str, name: str) -> list[str]:
-    done = []
+def _rename(ends: Ends, facts: PushFacts, path: str, name: str) -> tuple[list[str], Problem | None]:
+    """What was renamed, and what the receiver's gatekeeper has left for its own root to do."""
+    done: list[str] = []
+    refused: Problem | None = None
     root = ends.destination.dataset
     old, new = f"{join(facts.root, path)}@{name}", f"{join(facts.root, path)}@{_AWAY}{name}"
     there_old, there_new = f"{join(root, path)}@{name}", f"{join(root, path)}@{_AWAY}{name}"
     mine = _guids(ends.source, old)
     theirs = _guids(ends.receiver, there_old) if facts.tag in facts.ledgers else set()
     if theirs and (not mine or mine & theirs):
-        if not ends.job.dry_run:
-            ends.receiver.rename_snapshot(there_old, there_new)
-        done.append(f"{ends.receiver.label}: {there_old} to {there_new}")
+        try:
+            if not ends.job.dry_run:
+                ends.receiver.rename_snapshot(there_old, there_new)
+            done.append(f"{ends.receiver.label}: {there_old} to {there_new}")
+        except ZfsError as error:
+            if error.trouble is not Trouble.REFUSED:
+                raise
+            command = shlex.join(["zfs", "rename", "-r", there_old, there_new])
+            remedy = f"there, as root: {command}"
+            refused = Problem("its gatekeeper renames nothing", ends.receiver.label, remedy, "refused")
     if mine:
         if not ends.job.dry_run:
             ends.source.rename_snapshot(old, new)
             _rename_in_records(ends, facts, name)
         done.append(f"{old} to {new}")
-    return done
+    return done, refused
 
 
 def _guids(side: Zfs, full: str) -> set[int]:

@@ -12,6 +12,7 @@ from ..model.names import join
 from ..model.trees import Tree
 from ..plan.verify import Difference, Differs, differences
 from ..zfs import parse
+from ..zfs.properties import grants
 from . import report
 from .ask import both
 from .attempt import attempt
@@ -54,12 +55,13 @@ def _verify(ends: Ends) -> ActionResult:
     facts = read_for_push(ends)
     root, label = ends.destination.dataset, ends.destination.label
 
-    def theirs() -> tuple[Tree, dict[str, int]] | None:
+    def theirs() -> tuple[Tree, dict[str, int], bool] | None:
         about = ends.receiver.verify_properties(root)
         if about is None:
             return None
         tree = parse.tree(root, about, ends.receiver.all_snapshots(root), complete=True)
-        return tree, {path: parse.number_of(about[tree.full(path)], "written") for path in tree.datasets}
+        written = {path: parse.number_of(about[tree.full(path)], "written") for path in tree.datasets}
+        return tree, written, grants(about, root).destroys
 
     mine, there = both(lambda: ends.source.all_snapshots(facts.root), theirs)
     source = parse.tree(facts.root, facts.about, mine, complete=True).without(facts.excluded)
@@ -67,6 +69,9 @@ def _verify(ends: Ends) -> ActionResult:
         found: tuple[Difference, ...] = (Difference(Differs.NO_TREE, "", f"{label} is not there"),)
     else:
         found = differences(source, there[0], there[1], facts.excluded)
+        if not there[2]:
+            # An archive is there to have more.
+            found = tuple(difference for difference in found if difference.kind is not Differs.EXTRA)
     counts = Counter(difference.kind for difference in found)
     snapshots = sum(len(dataset.snapshots) for dataset in source.datasets.values())
     figures = {"datasets": len(source.datasets), "snapshots": snapshots, "differences": len(found)}

@@ -12,6 +12,7 @@ ABOUT = {
     "forget": "release what is kept for a destination that is gone",
     "verify": "compare the tree with its copies, and tell what differs",
     "quarantine": "rename a snapshot that is dated in the future",
+    "receiver": "expire what the clients' archives on this machine give up",
     "setup": "make what a backup to a receiver that trusts nobody needs",
 }
 """What each command word is for."""
@@ -27,6 +28,7 @@ commands beside the plain run (each has its own --help):
   cyber-zfs-backup forget DESTINATION     {ABOUT["forget"]}
   cyber-zfs-backup verify                 {ABOUT["verify"]}
   cyber-zfs-backup quarantine SNAPSHOT    {ABOUT["quarantine"]}
+  cyber-zfs-backup receiver expire        {ABOUT["receiver"]}
   cyber-zfs-backup setup SIDE             {ABOUT["setup"]}
 """
 
@@ -95,6 +97,13 @@ receiver has. Changes nothing. Exit 0 only where both are equal (but for foreign
 QUARANTINE = """\
 Rename snapshots that are dated in the future, so that they no longer count as ours: expire refuses to
 work while one stands. Both the source and the receiver are renamed; the data stays.
+"""
+
+RECEIVER = """\
+On a receiver whose clients come through cyber-zfs-receive: expire what their archives give up, by the
+retention and the floors of each client's policy in /etc/cyber-zfs-backup/clients. What counts is when this
+machine first saw a snapshot, not the name that its client gave to it. Runs as root, from
+cyber-zfs-backup-receiver.timer; a client that was set up as a mirror expires by itself, within its policy.
 """
 
 SETUP_ABOUT = f"""\

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ..actions.result import RunResult, Surface
 from ..config.job import Job, UsageError
-from ..config.requests import Forget, Verify
+from ..config.requests import ExpireReceived, Forget, Verify
 from ..config.setup import SetupReceiver, SetupSender
 from . import logs, progress, show
 from .escape import escape
@@ -92,6 +92,10 @@ def _dispatch(request: Request, surface: Surface) -> RunResult:
         from ..actions.verify import verify  # noqa: PLC0415 - as above
 
         return verify(work, surface)
+    if isinstance(work, ExpireReceived):
+        from ..actions.receiver import expire_received  # noqa: PLC0415 - as above
+
+        return expire_received(work, surface)
     if isinstance(work, SetupReceiver):
         from ..actions.setup_receiver import setup_receiver  # noqa: PLC0415 - as above
 

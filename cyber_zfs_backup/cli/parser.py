@@ -22,7 +22,7 @@ from ..config.job import (
     RetentionPolicy,
     UsageError,
 )
-from ..config.requests import Forget, Quarantine, Verify, destination_named
+from ..config.requests import ExpireReceived, Forget, Quarantine, Verify, destination_named
 from ..plan.cost import SendMode
 from . import helptext
 from .options import (
@@ -226,13 +226,34 @@ def _verify(argv: Sequence[str], host: str) -> Request:
 
 
 def receiver_parser() -> argparse.ArgumentParser:
+    """The grammar of ``receiver``, whose one action is ``expire``."""
+    parser = _Parser(f"{PROGRAM} receiver", helptext.RECEIVER)
+    parser.add_argument("what", choices=["expire"], metavar="expire", help="the only thing to do so far")
+    what = parser.add_argument_group("what to do")
+    add_dry_run(what)
+    what.add_argument(
+        "--force-destroy-lots",
+        action="store_true",
+        help="also where more than a quarter of a dataset's snapshots, and more than 10, would go",
+    )
+    add_show(parser)
+    return parser
+
+
+def _receiver(argv: Sequence[str], _host: str) -> Request:
+    options = receiver_parser().parse_args(argv)
+    work = ExpireReceived(force_lots=options.force_destroy_lots, dry_run=options.dry_run)
+    return Request(work, show_of(options))
+
+
+def setup_receiver_parser() -> argparse.ArgumentParser:
     """The grammar of ``setup receiver``."""
     parser = _Parser(f"{PROGRAM} setup receiver", helptext.SETUP_RECEIVER)
     add_receiver(parser)
     return parser
 
 
-def sender_parser() -> argparse.ArgumentParser:
+def setup_sender_parser() -> argparse.ArgumentParser:
     """The grammar of ``setup sender``."""
     parser = _Parser(f"{PROGRAM} setup sender", helptext.SETUP_SENDER)
     add_sender(parser)
@@ -243,7 +264,7 @@ def setup_parser() -> argparse.ArgumentParser:
     """The grammar of ``setup``: which side, and then its own."""
     parser = _Parser(f"{PROGRAM} setup", helptext.SETUP_ABOUT)
     sides = parser.add_subparsers(metavar="SIDE", parser_class=argparse.ArgumentParser)
-    for side, whole in zip(SIDES, (receiver_parser(), sender_parser()), strict=True):
+    for side, whole in zip(SIDES, (setup_receiver_parser(), setup_sender_parser()), strict=True):
         sides.add_parser(side, parents=[whole], add_help=False, help=helptext.SETUP[side])
     parser.add_argument(
         "--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version and exit"
@@ -255,8 +276,8 @@ def _setup(argv: Sequence[str], host: str) -> Request:
     if argv and argv[0] in ("-h", "--help", "--version"):
         setup_parser().parse_args(argv)
     if side_of(argv) == "receiver":
-        return receiver_of(receiver_parser().parse_args(argv[1:]))
-    return sender_of(sender_parser().parse_args(argv[1:]), host)
+        return receiver_of(setup_receiver_parser().parse_args(argv[1:]))
+    return sender_of(setup_sender_parser().parse_args(argv[1:]), host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +292,7 @@ _COMMANDS = {
     "forget": _Command(forget_parser, _forget),
     "verify": _Command(verify_parser, _verify),
     "quarantine": _Command(quarantine_parser, _quarantine),
+    "receiver": _Command(receiver_parser, _receiver),
     "setup": _Command(setup_parser, _setup),
 }
 

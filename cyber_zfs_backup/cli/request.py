@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..config.job import Job
-from ..config.requests import Forget, Quarantine, Verify
+from ..config.requests import ExpireReceived, Forget, Quarantine, Verify
 from ..config.setup import SetupReceiver, SetupSender
 
-Work = Job | Forget | Quarantine | Verify | SetupReceiver | SetupSender
+Work = Job | ExpireReceived | Forget | Quarantine | Verify | SetupReceiver | SetupSender
 """What can be asked for."""
 
 

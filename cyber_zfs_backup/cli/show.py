@@ -35,7 +35,7 @@ from typing import TextIO
 from .. import __version__
 from ..actions.result import EXIT_CODES, ActionResult, Outcome, Problem, RunResult
 from ..config.job import Action, Job
-from ..config.requests import Forget, Quarantine
+from ..config.requests import ExpireReceived, Forget, Quarantine
 from ..config.setup import SetupReceiver, SetupSender
 from .escape import escape
 from .request import Lines, Request, Show, Work
@@ -108,6 +108,8 @@ def show_error(request: Request, kind: str, message: str, exit_code: int) -> Non
 def _labels(work: Work) -> list[str]:
     if isinstance(work, Forget | Quarantine):
         return [work.destination.label]
+    if isinstance(work, ExpireReceived):
+        return []
     if isinstance(work, SetupReceiver | SetupSender):
         return [work.destination] if isinstance(work, SetupSender) else []
     local = isinstance(work, Job) and Action.PUSH not in work.actions
@@ -144,7 +146,8 @@ def text(result: RunResult, how: Show, *, colour: bool) -> str:
     lines = []
     if result.dry_run:
         receiver = f" to {', '.join(result.destinations)}" if result.destinations else ""
-        lines.append(escape(f"dry run of {result.dataset}{receiver}: nothing has been changed"))
+        of = f" of {result.dataset}" if result.dataset else ""
+        lines.append(escape(f"dry run{of}{receiver}: nothing has been changed"))
     for action in result.actions:
         word = _WORDS[action.outcome]
         if colour:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..model.names import BadNameError, check_dataset, check_snapshot, own_time, relative
 from .job import HERE, Destination, SourceHost, UsageError
@@ -88,6 +89,24 @@ class Verify:
 
     def __post_init__(self) -> None:
         _check_root(self.dataset)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireReceived:
+    """Expire what the archives of this machine's clients give up.
+
+    ``policies`` has a file for each client, ``homes`` a folder of the gatekeeper's records.
+    """
+
+    policies: Path = Path("/etc/cyber-zfs-backup/clients")
+    homes: Path = Path("/var/lib/cyber-zfs-receive")
+    force_lots: bool = False
+    dry_run: bool = False
+
+    @property
+    def dataset(self) -> str:
+        """No tree: each client's policy names its own."""
+        return ""
 
 
 def destination_named(label: str, dataset: str) -> Destination | Tag:

@@ -37,15 +37,10 @@ class Verb(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One command: ``argv`` made of a form's words and checked names; ``last`` is the last of them."""
+    """One command: ``argv`` is made of a form's words and checked names."""
 
     verb: Verb
     argv: Words
-
-    @property
-    def last(self) -> str:
-        """The dataset, or ``DATASET@NAME,NAME``, that it is about."""
-        return self.argv[-1]
 
 
 # Words in capitals stand for names: see Grammar._checked.
@@ -54,7 +49,7 @@ _GET = f"zfs get -Hp -r -t filesystem,volume -o name,property,value,source {_ABO
 _LIST = "zfs list -Hp -o name,guid,createtxg -t snapshot"
 _STILL = "-o readonly=on -o setuid=off -o exec=off -o devices=off -o volmode=none -o mountpoint=none"
 _APART = "-x canmount -x sharenfs -x sharesmb -x quota -x refquota -x reservation -x refreservation"
-_BELOW = "-x readonly -x setuid -x exec -x devices -x volmode -x mountpoint"
+_STAY_STILL = "-x readonly -x setuid -x exec -x devices -x volmode"
 _FORMS = {
     Verb.ASK: (
         f"{_GET} DATASET",
@@ -76,7 +71,7 @@ _FORMS = {
     Verb.RECEIVE: (
         f"zfs receive -s -u {_STILL} {_APART} OWN DATASET",
         "zfs receive -s -u -o readonly=on -o volmode=none -x reservation -x refreservation OWN DATASET",
-        f"zfs receive -s -u {_BELOW} {_APART} OWN DATASET",
+        f"zfs receive -s -u {_STAY_STILL} -x mountpoint {_APART} OWN DATASET",
         "zfs receive -s -u DATASET",
     ),
     Verb.ABORT: ("zfs receive -A DATASET",),
@@ -92,10 +87,8 @@ _FORMS = {
 }
 FORMS = tuple((verb, tuple(form.split())) for verb, forms in _FORMS.items() for form in forms)
 
-_NOT_THE_CLIENTS = (
-    *("mountpoint", "canmount", "readonly", "setuid", "exec", "devices", "volmode", "sharenfs", "sharesmb"),
-)
-RECEIVE = ("zfs", "receive", "-s", "-u", *(word for name in _NOT_THE_CLIENTS for word in ("-x", name)))
+_NO_BUSINESS = "-x mountpoint -x canmount -x sharenfs -x sharesmb"
+RECEIVE = tuple(f"zfs receive -s -u {_NO_BUSINESS} {_STAY_STILL}".split())
 """How every stream is received, whatever the sender wrote. A copy inherits all this from the root, where the
 receiver's own root has set it; the client's user may not set it, and -x leaves out what the stream says."""
 

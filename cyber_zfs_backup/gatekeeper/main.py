@@ -41,6 +41,10 @@ class Programs:
         except OSError as error:
             raise RefusedError(f"{argv[0]} cannot be run: {error.strerror}") from None
 
+    def answer(self, line: str) -> None:
+        """Tell the client a line before what the program tells."""
+        print(line, flush=True)
+
     def run(self, argv: Words, stdin: int) -> int:
         """Run it to its end; answers its exit status, as a shell has it."""
         status = subprocess.run(argv, stdin=stdin, env=_ENV, check=False).returncode
@@ -78,7 +82,8 @@ class Gate:
         if verb is Verb.DESTROY:
             return self._destroy(wishes[0])
         if wishes[0].argv[:2] == ("zfs", "get"):
-            print(f"{wishes[0].last}\tcyber-zfs-backup:policy\t{self._policy.told}\tgatekeeper", flush=True)
+            row = (wishes[0].argv[-1], "cyber-zfs-backup:policy", self._policy.told, "gatekeeper")
+            self._programs.answer("\t".join(row))
         return self._programs.become(wishes[0].argv)
 
     def _receive(self, wishes: Sequence[Wish]) -> int:
@@ -123,7 +128,7 @@ class Gate:
         now, marks = time.time(), self._book.marks()
         if not marks:
             raise RefusedError("nobody knows since when the snapshots are here: the kernel does not tell")
-        top, _, listed = wish.last.partition("@")
+        top, _, listed = wish.argv[-1].partition("@")
         wanted = set(listed.split(","))
         going, floors, total = [], 0, 0
         for dataset, rows in self._rows().items():
@@ -140,8 +145,10 @@ class Gate:
         names: dict[str, list[str]] = {}
         for _, dataset, name in going[:share]:
             names.setdefault(dataset, []).append(name)
-        destroys = [("zfs", "destroy", f"{dataset}@{','.join(each)}") for dataset, each in names.items()]
-        return max((self._programs.run(argv, subprocess.DEVNULL) for argv in destroys), default=0)
+        full = [f"{dataset}@{','.join(each)}" for dataset, each in names.items()]
+        return max(
+            (self._programs.run(("zfs", "destroy", each), subprocess.DEVNULL) for each in full), default=0
+        )
 
     def _rows(self) -> dict[str, list[Row]]:
         argv = ("zfs", "list", "-Hp", "-o", "name,guid,createtxg", "-t", "snapshot", "-r", self._policy.root)

@@ -11,8 +11,9 @@ from types import MappingProxyType
 from ..model.names import relative
 from ..model.trees import Bookmark, Dataset, Kind, Snapshot, Tree
 
-_SOURCE = re.compile(r"-|local|received|default|temporary|inherited from .+")
-"""Where a property's value may come from (zfs-get(8)); the end of a user property's last line."""
+_SOURCE = re.compile(r"-|local|received|default|temporary|inherited from .+|gatekeeper")
+"""Where a property's value may come from (zfs-get(8), and ``gatekeeper/main.py``); the end of a user
+property's last line."""
 
 
 class GarbledError(Exception):

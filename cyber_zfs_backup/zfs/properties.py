@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from ..model.names import relative
 from . import commands
@@ -29,6 +30,28 @@ def own_names(about: Properties) -> list[str]:
     return sorted(
         {name for each in about.values() for name in each if name.startswith(commands.PROPERTY_PREFIX)}
     )
+
+
+POLICY = f"{commands.PROPERTY_PREFIX}policy"
+"""A row of this name in a gatekeeper's answer; see ``gatekeeper/main.py``. No dataset has such a property."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What the receiver lets its sender do there: everything, unless a gatekeeper says otherwise."""
+
+    renames: bool = True
+    destroys: bool = True
+    settings: bool = True
+    """Whether properties may be set."""
+
+
+def grants(about: Properties | None, root: str) -> Grants:
+    """What the receiver's answer about its copy says of that; ``None`` where there is no copy yet."""
+    told = (about or {}).get(root, {}).get(POLICY)
+    if told is None or told.source != "gatekeeper":
+        return Grants()
+    return Grants(renames=False, destroys="mirror" in told.value.split(","), settings=False)
 
 
 BUCKETS = 32

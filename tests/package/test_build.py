@@ -40,6 +40,7 @@ SHIPPED = {
     "/usr/share/man/man5/cyber-zfs-backup.ssh_config.5.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-forget.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-quarantine.8.gz": "-rw-r--r--",
+    "/usr/share/man/man8/cyber-zfs-backup-receiver.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-setup-receiver.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-setup-sender.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-setup.8.gz": "-rw-r--r--",

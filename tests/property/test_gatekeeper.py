@@ -28,7 +28,7 @@ SEED = int(os.environ.get("CYBER_ZFS_BACKUP_SEED") or (secrets.randbelow(10**6) 
 
 _D = rf"{ROOT}(/[A-Za-z0-9_.: -]+)*"
 _X = "".join(f"-x {name} " for name in (
-    *("mountpoint", "canmount", "readonly", "setuid", "exec", "devices", "volmode", "sharenfs", "sharesmb"),
+    *("mountpoint", "canmount", "sharenfs", "sharesmb", "readonly", "setuid", "exec", "devices", "volmode"),
 ))  # fmt: skip
 PERMITTED = re.compile(
     rf"zfs get -Hp -r -t filesystem,volume -o name,property,value,source [a-z_,]+ {_D}"

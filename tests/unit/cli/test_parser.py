@@ -21,7 +21,7 @@ from cyber_zfs_backup.config.job import (
     SourceHost,
     UsageError,
 )
-from cyber_zfs_backup.config.requests import Forget, Quarantine, Verify, destination_named
+from cyber_zfs_backup.config.requests import ExpireReceived, Forget, Quarantine, Verify, destination_named
 from cyber_zfs_backup.plan.cost import SendMode
 
 COPY = Destination(ssh="offsite", dataset="offsite/zippy")
@@ -333,6 +333,14 @@ def test_the_commands_know_a_source_on_another_host() -> None:
     ):
         assert isinstance(work, Verify | Forget | Quarantine)
         assert work.source == far
+
+
+def test_receiver_expire() -> None:
+    assert parsed("receiver", "expire", "--dry-run", "--force-destroy-lots") == Request(
+        ExpireReceived(force_lots=True, dry_run=True)
+    )
+    with pytest.raises(UsageError, match="invalid choice"):
+        parsed("receiver", "destroy")
 
 
 def test_quarantine() -> None:

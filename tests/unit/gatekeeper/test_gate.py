@@ -322,7 +322,7 @@ def test_it_can_be_audited_in_one_sitting() -> None:
         [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(folder.parents[1])!r})\n"
          "import cyber_zfs_backup.gatekeeper.main\n"
          "print([name for name in sys.modules if name.startswith('cyber')])\n"
-         "print([n for n, m in sys.modules.items() if 'site-packages' in (getattr(m, '__file__', '') or '')])"],
+         "print([n for n, m in sys.modules.items() if 'site-packages' in str(getattr(m, '__file__', ''))])"],
         capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
     ours = {name.partition(".")[2] for name in ast.literal_eval(loaded[0])} - {""}

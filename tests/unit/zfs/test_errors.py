@@ -7,7 +7,7 @@ import pytest
 
 from cyber_zfs_backup.hosts.errors import HostError, HostErrorKind
 from cyber_zfs_backup.hosts.protocol import Finished
-from cyber_zfs_backup.zfs.errors import Nature, Trouble, ZfsError, one_line, said
+from cyber_zfs_backup.zfs.errors import Nature, Trouble, ZfsError, left_out, one_line, said
 
 ROWS = [
     # Seen on OpenZFS 2.1.11 and 2.3.9
@@ -111,6 +111,14 @@ ROWS = [
     (255, "property 'x:y' specified multiple times", Trouble.UNKNOWN),
     (255, "recursive is not supported with bookmark", Trouble.UNKNOWN),
     (None, "", Trouble.LINK_LOST),
+    # Our own gatekeeper there
+    (77, "cyber-zfs-receive: refused: no command of this form is allowed: zfs rename", Trouble.REFUSED),
+    (77, "cyber-zfs-receive: refused: busy: 4 receives of this client run already", Trouble.BUSY),
+    (
+        1,
+        "cyber-zfs-receive: daily quota exceeded: 65536 bytes\ncannot receive: failed to read from stream",
+        Trouble.OVER_QUOTA,
+    ),
     (1, "the moon is in the way", Trouble.UNKNOWN),
     (1, "", Trouble.UNKNOWN),
     (137, "", Trouble.CUT_OFF),
@@ -176,6 +184,23 @@ def test_what_keeps_a_command_from_its_host_is_told_in_the_hosts_words(
 def test_what_the_receiver_cannot_take_has_a_remedy_of_its_own(text: str, remedy: str) -> None:
     said = Finished(("zfs", "receive", "vault/x"), 1, "", f"cannot receive new filesystem stream: {text}")
     assert remedy in ZfsError("offsite", said).remedy
+
+
+def test_properties_that_were_left_out_are_no_reason() -> None:
+    """A user who may set few properties is told so of each, whatever else goes wrong."""
+    lines = (
+        "cannot receive mountpoint property on vault/x: permission denied\n"
+        "cannot receive user:x property on vault/x: permission denied\n"
+        "cannot set property for 'vault/x/enc': permission denied\n"
+    )
+    cut = Finished(
+        ("zfs", "receive", "vault/x"), 1, "", f"{lines}cannot receive: failed to read from stream\n"
+    )
+    assert len(left_out(cut)) == 3
+    error = ZfsError("offsite", cut)
+    assert (error.trouble, error.text) == (Trouble.CUT_OFF, "cannot receive: failed to read from stream")
+    refused = Finished(("zfs", "set", "a:b=c", "vault/x"), 1, "", lines.splitlines()[-1])
+    assert ZfsError("offsite", refused).trouble is Trouble.NOT_PERMITTED
 
 
 def test_noise_means_nothing() -> None:

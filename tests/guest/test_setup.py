@@ -265,9 +265,8 @@ def test_a_whole_push_by_the_sudoers_example_and_nothing_else(
         ran = ground.run("--use-sudo", "--action", "snapshot", "push", *more)
         assert ran.status == 0, ran.errors
         ground.sh("sleep 1")
-    assert ground.call(
-        "verify", "--dataset", SOURCE, "--ssh-destination", "alpha", "--zfs-receive-dataset", "vault/copy", "--use-sudo"
-    ).status == 0  # fmt: skip
+    where = ("--ssh-destination", "alpha", "--zfs-receive-dataset", "vault/copy")
+    assert ground.call("verify", "--dataset", SOURCE, *where, "--use-sudo").status == 0
     before = snapshots(lab.guest, "vault")
     newest = ground.newest()
     plain = "zfs receive -s -u vault/copy"

@@ -126,7 +126,9 @@ def two_nights(ground: Ground) -> None:
         ran = call(guest, *push, *more)
         assert ran.status == 0, ran.errors
         ground.sh("sleep 1")
-    # An archive keeps what has expired on the source.
+    # The receiver's own expiry, in its sandbox; and an archive keeps what has expired on the source.
+    expired = guest.run(["systemctl", "start", UNITS[0]], timeout=300)
+    assert expired.ok, guest.script(f"journalctl --no-pager -n 20 -u {UNITS[0]}").text
     assert snapshots(guest, SOURCE).items() < snapshots(guest, COPY).items()
     assert guest.script(f"zfs get -H -o value -r -t filesystem mounted {ROOT}").text.split() == ["no"] * 3
 
@@ -220,7 +222,7 @@ def test_each_permission_is_needed_and_no_other(ground: Ground, lab: Lab) -> Non
     assert guest.script(f"zfs get -H -o value receive_resume_token {ROOT}/part").text != "-"
     for permissions in (RECEIVING, ("receive", "create", "destroy")):
         allowed(*permissions)
-        for line in (abort, f"{as_user} zfs destroy {COPY}/v@1", f"{as_user} zfs destroy -r {COPY}@1"):
+        for line in (abort, f"{as_user} zfs destroy {COPY}/v@1", f"{as_user} zfs destroy {COPY}@1"):
             result = guest.try_script(line)
             assert not result.ok
             assert "permission denied" in result.errors
@@ -245,12 +247,12 @@ def sudoer(lab: Lab) -> Iterator[str]:
     """A login that may run what etc/sudoers.example allows, for ``vault/copy``."""
     text = (CHECKOUT / "etc/sudoers.example").read_text()
     text = text.replace("offsite/zippy", "vault/copy").replace(" offsite(/zippy", " vault(/copy")
-    lab.alpha.authorize("backup")
-    lab.alpha.client(User="backup")
+    lab.alpha.authorize("replica")
+    lab.alpha.client(User="replica")
     path = "/etc/sudoers.d/lab-setup"
     lab.guest.put(text.encode(), path, mode=0o440)
     lab.guest.script(f"visudo -cf {path}")
-    yield "backup"
+    yield "replica"
     lab.guest.script(f"rm -f {path}")
 
 

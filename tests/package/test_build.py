@@ -46,6 +46,7 @@ SHIPPED = {
     "/usr/share/man/man8/cyber-zfs-backup-setup.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-verify.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup.8.gz": "-rw-r--r--",
+    "/usr/share/man/man8/cyber-zfs-receive.8.gz": "-rw-r--r--",
     "/usr/share/zsh/vendor-completions/_cyber-zfs-backup": "-rw-r--r--",
 }
 UNITS = {

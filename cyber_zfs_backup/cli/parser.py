@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from .. import __version__
 from ..config.job import (
     Action,
     Delivery,
@@ -43,9 +42,9 @@ from .options import (
     source_of,
     whole_number,
 )
+from .plain_parser import PlainParser as _Parser
 from .request import Request
-from .setup_options import SIDES, add_receiver, add_sender, receiver_of, sender_of, side_of
-from .show import emit
+from .setup_options import setup_parser, understand_setup
 
 
 def parse(argv: Sequence[str], *, hostname: str | None = None) -> Request:
@@ -59,26 +58,6 @@ def parse(argv: Sequence[str], *, hostname: str | None = None) -> Request:
     if argv and argv[0] in _COMMANDS:
         return _COMMANDS[argv[0]].understand(argv[1:], host)
     return _run(argv, host)
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argparse parser that raises ``UsageError`` instead of leaving the process."""
-
-    def __init__(self, prog: str, description: str, epilog: str | None = None) -> None:
-        super().__init__(
-            prog=prog,
-            description=description,
-            epilog=epilog,
-            allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
-
-    def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002 - argparse's shape
-        # What --help and --version print. argparse's own fails where stdout is closed or its reader has gone.
-        emit(message)
 
 
 def run_parser() -> argparse.ArgumentParser:
@@ -246,40 +225,6 @@ def _receiver(argv: Sequence[str], _host: str) -> Request:
     return Request(work, show_of(options))
 
 
-def setup_receiver_parser() -> argparse.ArgumentParser:
-    """The grammar of ``setup receiver``."""
-    parser = _Parser(f"{PROGRAM} setup receiver", helptext.SETUP_RECEIVER)
-    add_receiver(parser)
-    return parser
-
-
-def setup_sender_parser() -> argparse.ArgumentParser:
-    """The grammar of ``setup sender``."""
-    parser = _Parser(f"{PROGRAM} setup sender", helptext.SETUP_SENDER)
-    add_sender(parser)
-    return parser
-
-
-def setup_parser() -> argparse.ArgumentParser:
-    """The grammar of ``setup``: which side, and then its own."""
-    parser = _Parser(f"{PROGRAM} setup", helptext.SETUP_ABOUT)
-    sides = parser.add_subparsers(metavar="SIDE", parser_class=argparse.ArgumentParser)
-    for side, whole in zip(SIDES, (setup_receiver_parser(), setup_sender_parser()), strict=True):
-        sides.add_parser(side, parents=[whole], add_help=False, help=helptext.SETUP[side])
-    parser.add_argument(
-        "--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version and exit"
-    )
-    return parser
-
-
-def _setup(argv: Sequence[str], host: str) -> Request:
-    if argv and argv[0] in ("-h", "--help", "--version"):
-        setup_parser().parse_args(argv)
-    if side_of(argv) == "receiver":
-        return receiver_of(setup_receiver_parser().parse_args(argv[1:]))
-    return sender_of(setup_sender_parser().parse_args(argv[1:]), host)
-
-
 @dataclass(frozen=True, slots=True)
 class _Command:
     """A word that comes first instead of an option."""
@@ -293,7 +238,7 @@ _COMMANDS = {
     "verify": _Command(verify_parser, _verify),
     "quarantine": _Command(quarantine_parser, _quarantine),
     "receiver": _Command(receiver_parser, _receiver),
-    "setup": _Command(setup_parser, _setup),
+    "setup": _Command(setup_parser, understand_setup),
 }
 
 

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from .. import __version__
 from ..config.job import UsageError
 from ..config.public_key import MOST_BYTES, PublicKey, public_key
 from ..config.setup import MODES, PACKAGE_CONFIG, Counts, PolicyWish, SetupReceiver, SetupSender
-from .options import add_show, show_of, whole_number
+from . import helptext
+from .options import PROGRAM, add_show, show_of, whole_number
+from .plain_parser import PlainParser
 from .request import Lines, Request
 
 SIDES = ("receiver", "sender")
@@ -191,3 +194,38 @@ def _key(name: str) -> PublicKey:
         raise UsageError(f"{name}: {error.strerror}; name the file with the client's public key") from None
     except ValueError as error:
         raise UsageError(f"{name!r}: {error}") from None
+
+
+def setup_receiver_parser() -> argparse.ArgumentParser:
+    """The grammar of ``setup receiver``."""
+    parser = PlainParser(f"{PROGRAM} setup receiver", helptext.SETUP_RECEIVER)
+    add_receiver(parser)
+    return parser
+
+
+def setup_sender_parser() -> argparse.ArgumentParser:
+    """The grammar of ``setup sender``."""
+    parser = PlainParser(f"{PROGRAM} setup sender", helptext.SETUP_SENDER)
+    add_sender(parser)
+    return parser
+
+
+def setup_parser() -> argparse.ArgumentParser:
+    """The grammar of ``setup``: which side, and then its own."""
+    parser = PlainParser(f"{PROGRAM} setup", helptext.SETUP_ABOUT)
+    sides = parser.add_subparsers(metavar="SIDE", parser_class=argparse.ArgumentParser)
+    for side, whole in zip(SIDES, (setup_receiver_parser(), setup_sender_parser()), strict=True):
+        sides.add_parser(side, parents=[whole], add_help=False, help=helptext.SETUP[side])
+    parser.add_argument(
+        "--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version and exit"
+    )
+    return parser
+
+
+def understand_setup(argv: Sequence[str], host: str) -> Request:
+    """What ``setup`` asks for, on a machine of the name ``host``. Raises as ``parse`` does."""
+    if argv and argv[0] in ("-h", "--help", "--version"):
+        setup_parser().parse_args(argv)
+    if side_of(argv) == "receiver":
+        return receiver_of(setup_receiver_parser().parse_args(argv[1:]))
+    return sender_of(setup_sender_parser().parse_args(argv[1:]), host)

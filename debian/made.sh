@@ -42,6 +42,9 @@ page cyber-zfs-backup '' 'snapshot, push and expire ZFS datasets' "$folder/whole
 help "[print(*about, sep='\t') for about in ABOUT.items()]" | while IFS='	' read -r command about; do
     page "cyber-zfs-backup-$command" "$command" "$about" debian/command.h2m
 done
+help "[print(*about, sep='\t') for about in SETUP.items()]" | while IFS='	' read -r side about; do
+    page "cyber-zfs-backup-setup-$side" "setup $side" "$about" "debian/setup-$side.h2m"
+done
 
 # From whole_parser, because the one of the plain run has no command words.
 whole=cyber_zfs_backup.cli.parser.whole_parser

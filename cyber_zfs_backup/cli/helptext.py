@@ -13,8 +13,15 @@ ABOUT = {
     "verify": "compare the tree with its copies, and tell what differs",
     "quarantine": "rename a snapshot that is dated in the future",
     "receiver": "expire what the clients' archives on this machine give up",
+    "setup": "make what a backup to a receiver that trusts nobody needs",
 }
 """What each command word is for."""
+
+SETUP = {
+    "receiver": "let a client push to this machine, and do nothing else here",
+    "sender": "make the key and the way to a receiver, and try it",
+}
+"""What each side of setup is for."""
 
 COMMANDS = f"""\
 commands beside the plain run (each has its own --help):
@@ -22,6 +29,7 @@ commands beside the plain run (each has its own --help):
   cyber-zfs-backup verify                 {ABOUT["verify"]}
   cyber-zfs-backup quarantine SNAPSHOT    {ABOUT["quarantine"]}
   cyber-zfs-backup receiver expire        {ABOUT["receiver"]}
+  cyber-zfs-backup setup SIDE             {ABOUT["setup"]}
 """
 
 EXAMPLES = """\
@@ -96,4 +104,34 @@ On a receiver whose clients come through cyber-zfs-receive: expire what their ar
 retention and the floors of each client's policy in /etc/cyber-zfs-backup/clients. What counts is when this
 machine first saw a snapshot, not the name that its client gave to it. Runs as root, from
 cyber-zfs-backup-receiver.timer; a client that was set up as a mirror expires by itself, within its policy.
+"""
+
+SETUP_ABOUT = f"""\
+Set up the two sides of a backup whose receiver trusts nobody: whoever takes over the sender can add to its
+own backups there, and do nothing else. Each side has a --help of its own.
+
+  cyber-zfs-backup setup sender DESTINATION --hostname HOST
+      {SETUP["sender"]}
+  cyber-zfs-backup setup receiver --client NAME --root POOL/NAME KEYFILE
+      {SETUP["receiver"]}
+"""
+
+SETUP_RECEIVER = """\
+Let a client push its copies below a dataset of this machine, through a gatekeeper, and do nothing else
+here. It makes the dataset (never mounted), a system user without a password, its ZFS permissions, its
+policy and the line in its authorized_keys, and enables the timer that expires what archives keep no longer.
+A dataset that is there is adopted with its data. What is so already is left alone, so that it may be run
+again: another key replaces the former one, other options change the policy in those alone.
+
+With --print the commands are printed and none is run. --undo takes back what was made; it destroys no
+dataset and no snapshot.
+"""
+
+SETUP_SENDER = """\
+Make this machine's key where there is none, fetch the receiver's host key and show its fingerprint to be
+confirmed, and write both and a Host entry into the ssh configuration, of which all else stays as it is.
+Then print the public key and the command that lets it in on the receiver, and try the way with a question
+that changes nothing. On a terminal it asks about the fingerprint; elsewhere --fingerprint gives it.
+
+With --print the commands are printed and none is run. --undo takes back what was written.
 """

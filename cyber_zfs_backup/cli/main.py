@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ..actions.result import RunResult, Surface
 from ..config.job import Job, UsageError
 from ..config.requests import ExpireReceived, Forget, Verify
+from ..config.setup import SetupReceiver, SetupSender
 from . import logs, progress, show
 from .escape import escape
 from .options import PROGRAM
@@ -95,6 +96,14 @@ def _dispatch(request: Request, surface: Surface) -> RunResult:
         from ..actions.receiver import expire_received  # noqa: PLC0415 - as above
 
         return expire_received(work, surface)
+    if isinstance(work, SetupReceiver):
+        from ..actions.setup_receiver import setup_receiver  # noqa: PLC0415 - as above
+
+        return setup_receiver(work, surface)
+    if isinstance(work, SetupSender):
+        from ..actions.setup_sender import setup_sender  # noqa: PLC0415 - as above
+
+        return setup_sender(work, surface)
     from ..actions.quarantine import quarantine  # noqa: PLC0415 - as above
 
     return quarantine(work, surface)

@@ -42,8 +42,9 @@ from .options import (
     source_of,
     whole_number,
 )
+from .plain_parser import PlainParser as _Parser
 from .request import Request
-from .show import emit
+from .setup_options import setup_parser, understand_setup
 
 
 def parse(argv: Sequence[str], *, hostname: str | None = None) -> Request:
@@ -57,26 +58,6 @@ def parse(argv: Sequence[str], *, hostname: str | None = None) -> Request:
     if argv and argv[0] in _COMMANDS:
         return _COMMANDS[argv[0]].understand(argv[1:], host)
     return _run(argv, host)
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argparse parser that raises ``UsageError`` instead of leaving the process."""
-
-    def __init__(self, prog: str, description: str, epilog: str | None = None) -> None:
-        super().__init__(
-            prog=prog,
-            description=description,
-            epilog=epilog,
-            allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
-
-    def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002 - argparse's shape
-        # What --help and --version print. argparse's own fails where stdout is closed or its reader has gone.
-        emit(message)
 
 
 def run_parser() -> argparse.ArgumentParser:
@@ -257,6 +238,7 @@ _COMMANDS = {
     "verify": _Command(verify_parser, _verify),
     "quarantine": _Command(quarantine_parser, _quarantine),
     "receiver": _Command(receiver_parser, _receiver),
+    "setup": _Command(setup_parser, understand_setup),
 }
 
 

@@ -4,12 +4,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from ..config.job import Job
 from ..config.requests import ExpireReceived, Forget, Quarantine, Verify
+from ..config.setup import SetupReceiver, SetupSender
 
-Work = Job | ExpireReceived | Forget | Quarantine | Verify
+Work = Job | ExpireReceived | Forget | Quarantine | Verify | SetupReceiver | SetupSender
 """What can be asked for."""
+
+
+class Lines(Enum):
+    """Which lines of a result are shown as text."""
+
+    PLAN = "plan"
+    """Those of a dry run: the plan."""
+    ALL = "all"
+    """Those of any run: they are what somebody goes on with."""
+    SCRIPT = "script"
+    """Nothing but them, as they are, to be pasted into a shell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,7 @@ class Show:
     json: bool = False
     progress: bool | None = None
     debug: bool = False
+    lines: Lines = Lines.PLAN
 
 
 @dataclass(frozen=True, slots=True)

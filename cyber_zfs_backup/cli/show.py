@@ -36,8 +36,9 @@ from .. import __version__
 from ..actions.result import EXIT_CODES, ActionResult, Outcome, Problem, RunResult
 from ..config.job import Action, Job
 from ..config.requests import ExpireReceived, Forget, Quarantine
+from ..config.setup import SetupReceiver, SetupSender
 from .escape import escape
-from .request import Request, Show, Work
+from .request import Lines, Request, Show, Work
 
 SCHEMA = 1
 
@@ -109,6 +110,8 @@ def _labels(work: Work) -> list[str]:
         return [work.destination.label]
     if isinstance(work, ExpireReceived):
         return []
+    if isinstance(work, SetupReceiver | SetupSender):
+        return [work.destination] if isinstance(work, SetupSender) else []
     local = isinstance(work, Job) and Action.PUSH not in work.actions
     return [] if local else [each.label for each in work.destinations]
 
@@ -138,6 +141,8 @@ def text(result: RunResult, how: Show, *, colour: bool) -> str:
     What a dry run would keep is shown with -v only: it is nearly everything. In a real run -v has
     shown each plan on stderr when it was decided.
     """
+    if how.lines is Lines.SCRIPT:
+        return "".join(f"{escape(line)}\n" for action in result.actions for line in action.lines)
     lines = []
     if result.dry_run:
         receiver = f" to {', '.join(result.destinations)}" if result.destinations else ""
@@ -148,7 +153,7 @@ def text(result: RunResult, how: Show, *, colour: bool) -> str:
         if colour:
             word = f"\x1b[{_COLOURS[action.outcome]}m{word}\x1b[0m"
         lines.append(f"{escape(_name(result, action))}: {word}: {escape(action.summary)}")
-        if result.dry_run:
+        if result.dry_run or how.lines is Lines.ALL:
             shown = (line for line in action.lines if how.verbosity or not line.startswith("keep "))
             lines += [f"  {escape(line)}" for line in shown]
     if len(result.actions) > 1 and not result.dry_run:

@@ -12,6 +12,7 @@ from ..hosts.errors import HostError
 from ..hosts.protocol import Finished, Host
 from ..model.trees import Bookmark, Snapshot
 from . import commands, parse
+from .delegation import allowed
 from .errors import Trouble, ZfsError, said
 
 Answer = TypeVar("Answer")
@@ -115,6 +116,22 @@ class Zfs:
         if not finished.ok and not _only_missing(finished):
             raise ZfsError(self.label, finished)
         return self._parsed(parse.one_number, finished) if finished.ok else None
+
+    def container_settings(self, root: str) -> Mapping[str, parse.Property] | None:
+        """Type of a client's root, and what should be set on it; ``None`` where it is not there."""
+        names = ["type", *(setting.partition("=")[0] for setting in commands.CONTAINER)]
+        about = self._about(commands.get_settings(names, root), root)
+        return None if about is None else about[root]
+
+    def mounted_below(self, root: str) -> tuple[str, ...]:
+        """The file systems at or below a root that are mounted."""
+        listed = self._ask(commands.list_mounted(root), str.splitlines)
+        rows = (line.partition("\t") for line in listed)
+        return tuple(name for name, _, mounted in rows if mounted == "yes")
+
+    def allowed_to(self, user: str, dataset: str) -> frozenset[str]:
+        """What is delegated to a user on this very dataset, for it and all below it."""
+        return self._ask(commands.show_allowed(dataset), lambda text: allowed(text, dataset)).to(user)
 
     def token_contents(self, token: str) -> parse.TokenContents | None:
         """What a token asks for; ``None`` where this source cannot go on from it."""

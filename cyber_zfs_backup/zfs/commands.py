@@ -266,6 +266,52 @@ def receive_abort(dataset: str) -> list[str]:
     return ["zfs", "receive", "-A", dataset]
 
 
+# Setting up a receiver (as root, on the receiver itself).
+
+CONTAINER = ("mountpoint=none", "canmount=off", *STAY_STILL, "sharenfs=off", "sharesmb=off")
+"""What stands on a client's root. All that is received below inherits it: the client may set none of it."""
+
+
+def create_container(dataset: str) -> list[str]:
+    """Make a client's root: never mounted, never shared, and so is all below it."""
+    return ["zfs", "create", *(word for setting in CONTAINER for word in ("-o", setting)), dataset]
+
+
+def set_settings(settings: Sequence[str], dataset: str) -> list[str]:
+    """Set properties (each ``NAME=VALUE``) of one dataset, together."""
+    return ["zfs", "set", *settings, dataset]
+
+
+def get_settings(names: Sequence[str], dataset: str) -> list[str]:
+    """Some properties of one dataset."""
+    return ["zfs", "get", "-Hp", "-o", "name,property,value,source", ",".join(names), dataset]
+
+
+def list_mounted(root: str) -> list[str]:
+    """Every file system at or below a root, and whether it is mounted."""
+    return ["zfs", "list", "-H", "-o", "name,mounted", "-t", "filesystem", "-r", root]
+
+
+def show_allowed(dataset: str) -> list[str]:
+    """What is delegated on a dataset, and on those above it."""
+    return ["zfs", "allow", dataset]
+
+
+def allow(user: str, permissions: Sequence[str], dataset: str) -> list[str]:
+    """Delegate permissions on a dataset and all below it to one user (zfs-allow.8)."""
+    return ["zfs", "allow", "-u", user, ",".join(permissions), dataset]
+
+
+def unallow(user: str, permissions: Sequence[str], dataset: str) -> list[str]:
+    """Take permissions back from one user; without any named: all that it has on this dataset."""
+    return ["zfs", "unallow", "-u", user, *([",".join(permissions)] if permissions else []), dataset]
+
+
+def list_whole(dataset: str) -> list[str]:
+    """A dataset with all below it and its snapshots, for people to look at."""
+    return ["zfs", "list", "-t", "all", "-r", dataset]
+
+
 def batches(fixed: int, names: Iterable[str], limit: int = MAX_COMMAND_BYTES) -> Iterator[list[str]]:
     """Split names so that each command stays below the limit.
 

@@ -35,18 +35,24 @@ SHIPPED = {
     "/usr/share/doc/cyber-zfs-backup/copyright": "-rw-r--r--",
     "/usr/share/doc/cyber-zfs-backup/examples/authorized_keys.example": "-rw-r--r--",
     "/usr/share/doc/cyber-zfs-backup/examples/fleet.conf": "-rw-r--r--",
+    "/usr/share/doc/cyber-zfs-backup/examples/sudoers.example": "-rw-r--r--",
     "/usr/share/lintian/overrides/cyber-zfs-backup": "-rw-r--r--",
     "/usr/share/man/man5/cyber-zfs-backup.ssh_config.5.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-forget.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-quarantine.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-receiver.8.gz": "-rw-r--r--",
+    "/usr/share/man/man8/cyber-zfs-backup-setup-receiver.8.gz": "-rw-r--r--",
+    "/usr/share/man/man8/cyber-zfs-backup-setup-sender.8.gz": "-rw-r--r--",
+    "/usr/share/man/man8/cyber-zfs-backup-setup.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-verify.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup.8.gz": "-rw-r--r--",
+    "/usr/share/man/man8/cyber-zfs-receive.8.gz": "-rw-r--r--",
     "/usr/share/zsh/vendor-completions/_cyber-zfs-backup": "-rw-r--r--",
 }
 UNITS = {
     *("cyber-zfs-backup.service", "cyber-zfs-backup.timer", "cyber-zfs-backup@.service"),
     *("cyber-zfs-backup@.timer", "cyber-zfs-backup-keygen.service"),
+    *("cyber-zfs-backup-receiver.service", "cyber-zfs-backup-receiver.timer"),
 }
 ELSEWHERE = {"TZ": "Pacific/Kiritimati", "LANGUAGE": "tr", "LC_ALL": "C", "COLUMNS": "200"}
 

@@ -70,3 +70,33 @@ def test_in_an_image_nobody_is_asked_to_stop(root: Path, monkeypatch: pytest.Mon
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     script("prerm", "remove", root)
+
+
+CLIENT = {
+    "var/lib/cyber-zfs-receive/zippy/state/seen": "1 2\n",
+    "etc/cyber-zfs-backup/clients/zippy.toml": 'root = "offsite/zippy"\n',
+    "etc/passwd": "zfs-zippy:*:999:999::/var/lib/cyber-zfs-receive/zippy:/bin/sh\n",
+}
+
+
+def with_client(root: Path) -> None:
+    for name, text in CLIENT.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def test_purge_keeps_what_lets_clients_in_while_one_is_there(
+    root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with_client(root)
+    script("postrm", "purge", root)
+    assert left(root) == {*OTHERS, *CLIENT}
+    assert "they belong to the users zfs-zippy" in capfd.readouterr().err
+    # A user whose home is elsewhere is no client's.
+    (root / "etc/passwd").write_text("zfs-other:*:998:998::/home/other:/bin/sh\n")
+    script("postrm", "purge", root)
+    assert capfd.readouterr().err == ""
+    assert not (root / "var/lib/cyber-zfs-receive").exists()
+    # A policy that somebody wrote is left to somebody.
+    assert (root / "etc/cyber-zfs-backup/clients/zippy.toml").exists()

@@ -16,6 +16,7 @@ DEBIAN = CHECKOUT / "debian"
 SERVICES = ("cyber-zfs-backup.service", "cyber-zfs-backup@.service")
 TIMERS = ("cyber-zfs-backup.timer", "cyber-zfs-backup@.timer")
 KEYGEN = "cyber-zfs-backup.cyber-zfs-backup-keygen.service"
+RECEIVER = "cyber-zfs-backup.cyber-zfs-backup-receiver"
 EXPOSURE = 2.0
 """systemd-analyze's score that a sender's service may have at most."""
 
@@ -115,3 +116,20 @@ def test_every_allowance_says_what_it_is_for(name: str) -> None:
         (place,) = (number for number, line in enumerate(lines) if line.startswith(f"{setting}="))
         above = lines[place - 1] if not lines[place - 1].startswith("PrivateDevices") else lines[place - 2]
         assert above.startswith("#"), f"{setting} has no reason"
+
+
+def test_the_receivers_service_has_no_network_and_little_else() -> None:
+    unit = settings(f"{RECEIVER}.service")
+    assert unit["Service.ExecStart"] == ["cyber-zfs-backup receiver expire"]
+    assert unit["Service.PrivateNetwork"] == ["yes"]
+    assert unit["Service.RestrictAddressFamilies"] == ["AF_UNIX"]
+    assert not [key for key in unit if key.startswith("Install.")]
+    path = str(DEBIAN / f"{RECEIVER}.service")
+    done = analyze("security", "--offline=true", f"--threshold={EXPOSURE * 10:.0f}", "--no-pager", path)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_receivers_timer_is_enabled_by_setup_alone() -> None:
+    assert settings(f"{RECEIVER}.timer")["Install.WantedBy"] == ["timers.target"]
+    rules = (DEBIAN / "rules").read_text()
+    assert "dh_installsystemd --name=cyber-zfs-backup-receiver --no-enable --no-start" in rules

@@ -22,6 +22,8 @@ from cyber_zfs_backup.actions.result import ActionResult, Outcome, Problem, RunR
 from cyber_zfs_backup.cli.helptext import EXIT_CODES
 from cyber_zfs_backup.cli.parser import run_parser
 from cyber_zfs_backup.cli.show import document
+from cyber_zfs_backup.config.public_key import PublicKey
+from cyber_zfs_backup.config.receiver_plan import key_line
 from cyber_zfs_backup.hosts.ssh import SshHost
 from cyber_zfs_backup.plan.retention import Buckets
 from tests.demo.calendar import past
@@ -136,14 +138,18 @@ def test_the_examples_ciphers_need_no_second_way(tmp_path: Path, caplog: pytest.
     assert not caplog.records
 
 
-def test_the_example_of_authorized_keys_lets_commands_through(tmp_path: Path) -> None:
+def test_the_example_of_authorized_keys_is_what_setup_writes(tmp_path: Path) -> None:
+    """And it lets nothing through but the forced command."""
     line = (CHECKOUT / "etc" / "authorized_keys.example").read_text().splitlines()[-1]
-    options = line.split(" ", 1)[0].replace("192.0.2.7", "127.0.0.1")
+    options, _, key = line.partition(" ssh-ed25519 ")
+    assert line == key_line("offsite/zippy", "zippy", PublicKey("ssh-ed25519", *key.split()))
+    options = options.replace("/usr/bin/cyber-zfs-receive", "echo forced:")
     server = ScratchSshd(tmp_path)
     try:
         server.authorized_keys.write_text(f"{options} {server.identity.with_suffix('.pub').read_text()}")
         host = SshHost("scratch", str(server.config_file))
-        assert host.run(["echo", "there"]).stdout == "there\n"
+        policy = "/etc/cyber-zfs-backup/clients/zippy.toml"
+        assert host.run(["echo", "there"]).stdout == f"forced: offsite/zippy --policy {policy}\n"
         host.close()
     finally:
         server.stop()

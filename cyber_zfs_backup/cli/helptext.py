@@ -12,6 +12,7 @@ ABOUT = {
     "forget": "release what is kept for a destination that is gone",
     "verify": "compare the tree with its copies, and tell what differs",
     "quarantine": "rename a snapshot that is dated in the future",
+    "restore": "bring a dataset or a file back, as it was on a date",
 }
 """What each command word is for."""
 
@@ -20,6 +21,7 @@ commands beside the plain run (each has its own --help):
   cyber-zfs-backup forget DESTINATION     {ABOUT["forget"]}
   cyber-zfs-backup verify                 {ABOUT["verify"]}
   cyber-zfs-backup quarantine SNAPSHOT    {ABOUT["quarantine"]}
+  cyber-zfs-backup restore WHAT           {ABOUT["restore"]}
 """
 
 EXAMPLES = """\
@@ -62,7 +64,7 @@ JSON = """\
 json:
   --json prints one document on stdout: {"schema": 1, "version", "dataset", "destination",
   "destinations": [{"label", "exit_code"}], "started", "seconds", "dry_run", "exit_code", "error",
-  "actions": [{"action", "destination", "outcome", "summary", "lines",
+  "actions": [{"action", "destination", "outcome", "summary", "lines", "answer",
   "problems": [{"what", "where", "remedy", "kind"}], "figures": {...}}]}. "started" is in UTC. "outcome" is
   one of done, nothing, partial, conflict, passing, locked, failed, skipped. "error" is null, or
   {"kind", "message"} where the run broke off. "figures" holds counts, bytes and seconds by name. Names may
@@ -87,4 +89,18 @@ receiver has. Changes nothing. Exit 0 only where both are equal (but for foreign
 QUARANTINE = """\
 Rename snapshots that are dated in the future, so that they no longer count as ours: expire refuses to
 work while one stands. Both the source and the receiver are renamed; the data stays.
+"""
+
+RESTORE = """\
+Bring a dataset of the tree back from a copy, as it was on a date, as a new dataset of this machine. What
+exists is never overwritten, nothing is mounted; the last lines say how to go on. A restore that was cut off
+goes on where it ended when the same command is given again.
+
+  cyber-zfs-backup restore list zippy/zippy/home
+  cyber-zfs-backup restore 'zippy/zippy/home@2026-11-22 14:30' --to zippy/restored
+  cyber-zfs-backup restore zippy/zippy --to zippy/zippy
+  cyber-zfs-backup restore file /home/me/letter --at yesterday
+
+Of several destinations the one counts whose snapshot is nearest to the date. 'restore file' looks into the
+snapshots of this machine first; it copies nothing.
 """

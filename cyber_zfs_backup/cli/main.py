@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ..actions.result import RunResult, Surface
 from ..config.job import Job, UsageError
 from ..config.requests import Forget, Verify
+from ..config.restoring import Restore, RestoreFile, RestoreList
 from . import logs, progress, show
 from .escape import escape
 from .options import PROGRAM
@@ -20,6 +21,7 @@ from .signals import Interrupted, interruptible
 from .surface import LogSurface
 
 _APT_PACKAGES = {
+    "dateutil": "python3-dateutil",
     "paramiko": "python3-paramiko",
     "rich": "python3-rich",
 }
@@ -91,6 +93,14 @@ def _dispatch(request: Request, surface: Surface) -> RunResult:
         from ..actions.verify import verify  # noqa: PLC0415 - as above
 
         return verify(work, surface)
+    if isinstance(work, Restore):
+        from ..actions.restore import restore  # noqa: PLC0415 - as above
+
+        return restore(work, surface)
+    if isinstance(work, RestoreList | RestoreFile):
+        from ..actions.restore_list import restore_file, restore_list  # noqa: PLC0415 - as above
+
+        return restore_list(work, surface) if isinstance(work, RestoreList) else restore_file(work, surface)
     from ..actions.quarantine import quarantine  # noqa: PLC0415 - as above
 
     return quarantine(work, surface)

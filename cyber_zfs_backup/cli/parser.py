@@ -23,7 +23,7 @@ from ..config.job import (
 )
 from ..config.requests import Forget, Quarantine, Verify, destination_named
 from ..plan.cost import SendMode
-from . import helptext
+from . import helptext, restoring
 from .options import (
     PROGRAM,
     add_dataset,
@@ -223,6 +223,15 @@ def _verify(argv: Sequence[str], host: str) -> Request:
     return Request(work, show_of(options))
 
 
+def restore_parser() -> argparse.ArgumentParser:
+    """The grammar of ``restore``."""
+    return restoring.restore_parser(_Parser)
+
+
+def _restore(argv: Sequence[str], host: str) -> Request:
+    return restoring.understand(_Parser, argv, host)
+
+
 @dataclass(frozen=True, slots=True)
 class _Command:
     """A word that comes first instead of an option."""
@@ -235,6 +244,7 @@ _COMMANDS = {
     "forget": _Command(forget_parser, _forget),
     "verify": _Command(verify_parser, _verify),
     "quarantine": _Command(quarantine_parser, _quarantine),
+    "restore": _Command(restore_parser, _restore),
 }
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from ..config.job import Job
 from ..config.requests import Forget, Quarantine, Verify
+from ..config.restoring import Restore, RestoreFile, RestoreList
 
-Work = Job | Forget | Quarantine | Verify
+Work = Job | Forget | Quarantine | Verify | Restore | RestoreFile | RestoreList
 """What can be asked for."""
 
 

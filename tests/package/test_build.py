@@ -106,7 +106,13 @@ def test_what_is_shipped(built: Built) -> None:
     assert not [name for name in files if "test" in name]
     assert built.control("Provides") == "python3-cyber-zfs-backup"
     depends = built.control("Depends")
-    for name in ("openssh-client", "zfsutils-linux | zfsutils", "python3-paramiko", "python3-rich"):
+    for name in (
+        "openssh-client",
+        "zfsutils-linux | zfsutils",
+        "python3-dateutil",
+        "python3-paramiko",
+        "python3-rich",
+    ):
         assert name in depends
 
 

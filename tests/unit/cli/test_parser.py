@@ -331,6 +331,7 @@ def test_the_commands_know_a_source_on_another_host() -> None:
         parsed("forget", "nas", *words).work,
         parsed("quarantine", "2037-01-01T00:00:00Z", *words).work,
     ):
+        assert isinstance(work, Verify | Forget | Quarantine)
         assert work.source == far
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from ..config.job import UsageError
 from ..config.restoring import Restore
-from ..hosts.protocol import Transfer
 from ..model.names import own_time
 from ..model.trees import Kind, Tree
 from ..plan import restore as plan
@@ -18,9 +17,9 @@ from ..zfs.errors import Nature, ZfsError
 from . import report
 from .attempt import attempt
 from .back import Back, Copy, read_copies, real_back, result_of
-from .execute import broken_send
 from .restored import Restoring, finish, last_words
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
+from .transfers import broken_side
 
 
 def restore(request: Restore, surface: Surface) -> RunResult:
@@ -231,7 +230,9 @@ def _move_and_finish(doing: Restoring, lines: tuple[str, ...]) -> ActionResult:
             )
         moved += transfer.bytes_moved
         if not transfer.ok:
-            return _broken(doing, _error(doing, transfer), lines)
+            return _broken(
+                doing, broken_side(transfer, doing.copy.way.copy.label, doing.back.here.label), lines
+            )
     problems = finish(doing, received)
     absent = plan.missing(doing.selection, _here(doing))
     if absent:
@@ -259,19 +260,6 @@ def _here(doing: Restoring) -> Tree | None:
     if about is None:
         return None
     return parse.tree(doing.request.to, about, doing.back.here.all_snapshots(doing.request.to), complete=True)
-
-
-def _error(doing: Restoring, transfer: Transfer) -> ZfsError:
-    """Which side a stream broke on, and what it said."""
-    if transfer.stalled:
-        said = f"no byte has moved for a long time, so both sides were ended\n{transfer.receive.stderr}"
-        return ZfsError(doing.back.here.label, replace(transfer.receive, stderr=said))
-    if transfer.trouble is not None:
-        return ZfsError(transfer.trouble.where, transfer.receive, transfer.trouble)
-    broken = broken_send(transfer)
-    if broken is not None:
-        return ZfsError(doing.copy.way.copy.label, transfer.sends[broken])
-    return ZfsError(doing.back.here.label, transfer.receive)
 
 
 def _broken(doing: Restoring, error: ZfsError, lines: tuple[str, ...]) -> ActionResult:

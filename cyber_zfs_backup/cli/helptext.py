@@ -13,6 +13,7 @@ ABOUT = {
     "verify": "compare the tree with its copies, and tell what differs",
     "quarantine": "rename a snapshot that is dated in the future",
     "restore": "bring a dataset or a file back, as it was on a date",
+    "drill": "restore the copy for a try, and compare it with the source",
 }
 """What each command word is for."""
 
@@ -22,6 +23,7 @@ commands beside the plain run (each has its own --help):
   cyber-zfs-backup verify                 {ABOUT["verify"]}
   cyber-zfs-backup quarantine SNAPSHOT    {ABOUT["quarantine"]}
   cyber-zfs-backup restore WHAT           {ABOUT["restore"]}
+  cyber-zfs-backup drill                  {ABOUT["drill"]}
 """
 
 EXAMPLES = """\
@@ -96,11 +98,28 @@ Bring a dataset of the tree back from a copy, as it was on a date, as a new data
 exists is never overwritten, nothing is mounted; the last lines say how to go on. A restore that was cut off
 goes on where it ended when the same command is given again.
 
-  cyber-zfs-backup restore list zippy/zippy/home
-  cyber-zfs-backup restore 'zippy/zippy/home@2026-11-22 14:30' --to zippy/restored
-  cyber-zfs-backup restore zippy/zippy --to zippy/zippy
-  cyber-zfs-backup restore file /home/me/letter --at yesterday
-
 Of several destinations the one counts whose snapshot is nearest to the date. 'restore file' looks into the
 snapshots of this machine first; it copies nothing.
+"""
+
+RESTORE_EXAMPLES = """\
+examples:
+  cyber-zfs-backup restore list zippy/zippy/home
+      what can be had of it, by date
+  cyber-zfs-backup restore 'zippy/zippy/home@2026-11-22 14:30' --to zippy/restored
+      as it was then, with all below it, beside the present one
+  cyber-zfs-backup restore zippy/zippy --to zippy/zippy
+      the whole tree, in the place of the one that was lost
+  cyber-zfs-backup restore file /home/me/letter --at yesterday
+      where that file, as it was, can be had
+"""
+
+DRILL = """\
+Restore each dataset of the copy (or a sample) into a scratch dataset of this machine, one after the other,
+read it, and compare it with the source's snapshot: how many files, their names, sizes, times and modes, the
+bytes of some of them; of a volume some of its blocks. The scratch is destroyed again, whatever happens. Needs
+root, since it mounts.
+
+Encrypted datasets are read where their key lies in a file; else only the GUID is compared, and that is said.
+Each drill adds a line to /var/lib/cyber-zfs-backup/drills.jsonl. Exit 0 only where nothing was found wrong.
 """

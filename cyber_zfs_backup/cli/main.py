@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from ..actions.result import RunResult, Surface
+from ..config.drilling import Drill
 from ..config.job import Job, UsageError
 from ..config.requests import Forget, Verify
 from ..config.restoring import Restore, RestoreFile, RestoreList
@@ -97,6 +98,10 @@ def _dispatch(request: Request, surface: Surface) -> RunResult:
         from ..actions.restore import restore  # noqa: PLC0415 - as above
 
         return restore(work, surface)
+    if isinstance(work, Drill):
+        from ..actions.drill import drill  # noqa: PLC0415 - as above
+
+        return drill(work, surface)
     if isinstance(work, RestoreList | RestoreFile):
         from ..actions.restore_list import restore_file, restore_list  # noqa: PLC0415 - as above
 

@@ -23,7 +23,7 @@ from ..config.job import (
 )
 from ..config.requests import Forget, Quarantine, Verify, destination_named
 from ..plan.cost import SendMode
-from . import helptext, restoring
+from . import drilling, helptext, restoring
 from .options import (
     PROGRAM,
     add_dataset,
@@ -232,6 +232,15 @@ def _restore(argv: Sequence[str], host: str) -> Request:
     return restoring.understand(_Parser, argv, host)
 
 
+def drill_parser() -> argparse.ArgumentParser:
+    """The grammar of ``drill``."""
+    return drilling.drill_parser(_Parser)
+
+
+def _drill(argv: Sequence[str], host: str) -> Request:
+    return drilling.understand(_Parser, argv, host)
+
+
 @dataclass(frozen=True, slots=True)
 class _Command:
     """A word that comes first instead of an option."""
@@ -245,6 +254,7 @@ _COMMANDS = {
     "verify": _Command(verify_parser, _verify),
     "quarantine": _Command(quarantine_parser, _quarantine),
     "restore": _Command(restore_parser, _restore),
+    "drill": _Command(drill_parser, _drill),
 }
 
 

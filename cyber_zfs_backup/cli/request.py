@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..config.drilling import Drill
 from ..config.job import Job
 from ..config.requests import Forget, Quarantine, Verify
 from ..config.restoring import Restore, RestoreFile, RestoreList
 
-Work = Job | Forget | Quarantine | Verify | Restore | RestoreFile | RestoreList
+Work = Job | Forget | Quarantine | Verify | Restore | RestoreFile | RestoreList | Drill
 """What can be asked for."""
 
 

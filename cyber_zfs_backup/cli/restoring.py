@@ -25,12 +25,13 @@ from .options import (
 )
 from .request import Request
 
-MakeParser = Callable[[str, str], argparse.ArgumentParser]
+MakeParser = Callable[[str, str, str | None], argparse.ArgumentParser]
+"""Makes a parser from its program's name, its description and its last words."""
 
 
 def restore_parser(make: MakeParser) -> argparse.ArgumentParser:
     """All that ``restore`` takes, in one, for the manual and the shells."""
-    parser = make(f"{PROGRAM} restore", helptext.RESTORE)
+    parser = make(f"{PROGRAM} restore", helptext.RESTORE, helptext.RESTORE_EXAMPLES)
     parser.add_argument(
         "what",
         nargs="+",
@@ -43,6 +44,8 @@ def restore_parser(make: MakeParser) -> argparse.ArgumentParser:
     add_dataset(parser.add_argument_group("which tree"))
     add_destination(parser.add_argument_group("where the copies are"), many=True)
     add_show(parser)
+    # What comes back comes here.
+    parser.set_defaults(source_ssh_destination="")
     return parser
 
 

@@ -35,6 +35,7 @@ from typing import TextIO
 
 from .. import __version__
 from ..actions.result import EXIT_CODES, ActionResult, Outcome, Problem, RunResult
+from ..config.drilling import Drill
 from ..config.job import Action, Job
 from ..config.requests import Forget, Quarantine
 from .escape import escape
@@ -106,7 +107,7 @@ def show_error(request: Request, kind: str, message: str, exit_code: int) -> Non
 
 
 def _labels(work: Work) -> list[str]:
-    if isinstance(work, Forget | Quarantine):
+    if isinstance(work, Forget | Quarantine | Drill):
         return [work.destination.label]
     local = isinstance(work, Job) and Action.PUSH not in work.actions
     return [] if local else [each.label for each in work.destinations]

@@ -228,6 +228,18 @@ class Zfs:
         """Set several properties (each ``NAME=VALUE``) of one dataset."""
         self._do(commands.set_properties(settings, dataset))
 
+    def clone_scratch(self, snapshot: str, dataset: str, mark: str) -> None:
+        """Clone a snapshot as a drill's scratch dataset."""
+        self._do(commands.clone_scratch(snapshot, dataset, mark))
+
+    def destroy_scratch(self, dataset: str) -> None:
+        """Destroy one dataset that has nothing in it any more. For a drill's own scratch datasets alone."""
+        self._do(commands.destroy_scratch(dataset))
+
+    def load_key_from(self, dataset: str, location: str) -> bool:
+        """Load a key from a file; answers whether that worked."""
+        return self._run(commands.load_key_from(dataset, location)).ok
+
     def inherit(self, name: str, datasets: Sequence[str]) -> None:
         """Remove one user property's local value."""
         for batch in commands.batches(400, datasets):

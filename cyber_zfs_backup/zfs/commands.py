@@ -331,6 +331,44 @@ def receive_back(dataset: str, mark: str, *, tree: bool, volume: bool, mine: Seq
     ]
 
 
+DRILL_MARK = f"{PROPERTY_PREFIX}drill"
+"""Stands on a drill's scratch dataset, with a number that no other drill has."""
+
+
+def receive_scratch(dataset: str, mark: str, *, volume: bool) -> list[str]:
+    """Receive a drill's stream into its scratch dataset, which nothing mounts or writes to.
+
+    Without ``-s``: of a stream that breaks nothing is to be left.
+    """
+    settings = (f"{DRILL_MARK}={mark}", "readonly=on", *(() if volume else ("mountpoint=none",)))
+    return ["zfs", "receive", "-u", *(word for setting in settings for word in ("-o", setting)), dataset]
+
+
+def clone_scratch(snapshot: str, dataset: str, mark: str) -> list[str]:
+    """A clone of a volume's snapshot, so that it can be read: the source itself stays as it is."""
+    return ["zfs", "clone", "-o", f"{DRILL_MARK}={mark}", "-o", "readonly=on", snapshot, dataset]
+
+
+def destroy_scratch(dataset: str) -> list[str]:
+    """Destroy a scratch dataset. Without ``-r`` and ``-f``: zfs refuses where anything is left in it."""
+    return ["zfs", "destroy", dataset]
+
+
+def load_key_from(dataset: str, location: str) -> list[str]:
+    """Load a scratch dataset's key from a file (``file:///...``)."""
+    return ["zfs", "load-key", "-L", location, dataset]
+
+
+def mount_snapshot(snapshot: str, folder: str) -> list[str]:
+    """Mount a snapshot in a folder, so that it can be read and nothing else."""
+    return ["mount", "-t", "zfs", "-o", "ro,nosuid,nodev,noexec", snapshot, folder]
+
+
+def unmount(folder: str) -> list[str]:
+    """Take a mount away."""
+    return ["umount", folder]
+
+
 def available(dataset: str) -> list[str]:
     """How many bytes a dataset could still take."""
     return ["zfs", "get", "-Hp", "-o", "value", "available", dataset]

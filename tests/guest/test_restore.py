@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import json
+import signal
+
 import pytest
 
 from .ground import RECEIVER, SOURCE, Ground, Ran
@@ -86,8 +89,7 @@ def test_a_whole_tree_in_place_and_the_next_push_goes_on(ground: Ground) -> None
     ground.sh(f"zfs load-key {SOURCE}/secret")
     ground.sh(next(line for line in told if "zfs mount" in line))
     assert (
-        ground.sh("cat /srv/tree/file /srv/home/second /srv/tree/secret/below/file")
-        == "tree\nsecond\nbelow\n"
+        ground.sh("cat /srv/tree/file /srv/home/second /srv/tree/secret/below/file") == "tree\nsecond\nbelow"
     )
     verified = ground.call(
         "verify",
@@ -125,8 +127,8 @@ def test_beside_the_source_one_dataset_of_a_date(ground: Ground) -> None:
     for line in ran.action("restore")["answer"]:
         if line.startswith("  "):
             ground.sh(line)
-    assert ground.sh("ls /mnt/restored") == "file\n"
-    assert ground.sh("cmp /mnt/restored/file /srv/home/file && echo same") == "same\n"
+    assert ground.sh("ls /mnt/restored") == "file\nkid"
+    assert ground.sh("cmp /mnt/restored/file /srv/home/file && echo same") == "same"
     # What exists is never touched.
     again = restore(ground, f"{SOURCE}/home", "--to", "tank/back")
     assert (again.status, again.problems()) == (65, ["refused"])
@@ -140,7 +142,7 @@ def test_an_encrypted_dataset_alone(ground: Ground) -> None:
     ground.sh(
         f"zfs load-key -L file://{KEY} tank/back; zfs set mountpoint=/mnt/back tank/back; zfs mount tank/back"
     )
-    assert ground.sh("cat /mnt/back/file") == "below\n"
+    assert ground.sh("cat /mnt/back/file") == "below"
 
 
 def test_a_cut_restore_goes_on(ground: Ground) -> None:
@@ -171,7 +173,7 @@ def test_the_list_and_a_file(ground: Ground) -> None:
     assert ran.status == 0, ran.errors
     told = ran.action("restore file")["answer"]
     ground.sh(told[-1])
-    assert ground.sh(f"cat /srv/home/second.{ground.newest()}") == "second\n"
+    assert ground.sh(f"cat /srv/home/second.{ground.newest()}") == "second"
 
 
 def test_a_pool_too_small(ground: Ground, lab: Lab) -> None:
@@ -182,3 +184,60 @@ def test_a_pool_too_small(ground: Ground, lab: Lab) -> None:
     ran = restore(ground, SOURCE, "--to", "small/back")
     assert (ran.status, ran.problems()) == (65, ["no-space"]), ran.errors
     assert ground.sh("zfs list -H -o name -r small").split() == ["small", "small/fill"]
+
+
+def drill(ground: Ground, *words: str) -> Ran:
+    where = ("--ssh-destination", ground.host.name, "--zfs-receive-dataset", RECEIVER)
+    return ground.call("drill", "--dataset", SOURCE, *where, *words)
+
+
+def test_a_drill_reads_everything_and_leaves_nothing(ground: Ground) -> None:
+    before = ground.sh("zfs list -H -o name,guid -t all -r tank; findmnt -rn -o TARGET; ls -A /tmp")
+    ground.sh("rm -rf /var/lib/cyber-zfs-backup")
+    ran = drill(ground, "--seed", "3")
+    assert ran.status == 0, ran.errors
+    figures = ran.action("drill")["figures"]
+    assert (figures["equal"], figures["arrived"]) == (6, 0), ran.action("drill")
+    assert ground.sh("zfs list -H -o name,guid -t all -r tank; findmnt -rn -o TARGET; ls -A /tmp") == before
+    (line,) = ground.sh("cat /var/lib/cyber-zfs-backup/drills.jsonl").splitlines()
+    record = json.loads(line)
+    assert record["good"] is True
+    assert len(record["datasets"]) == len(WHOLE)
+    # Without the key's file only the GUIDs are compared, and that is said.
+    ground.sh(f"mv {KEY} {KEY}.away")
+    ran = drill(ground, "--seed", "3")
+    assert ran.status == 0, ran.errors
+    assert ran.action("drill")["figures"]["arrived"] == 2
+    assert all("key is not at hand" in line for line in ran.action("drill")["answer"])
+
+
+def test_a_drill_finds_what_is_not_the_same(ground: Ground) -> None:
+    """Snapshots of one GUID never differ; so something else is mounted in the place of what was restored."""
+    ground.sh(
+        """
+        cat > /usr/local/bin/mount <<'END'
+#!/bin/sh
+# The second mount of a drill, that of what was restored, shows an empty folder instead.
+case "$5" in */cyber-zfs-backup-drill@*) exec /usr/bin/mount -t tmpfs none "$6" ;; esac
+exec /usr/bin/mount "$@"
+END
+        chmod 755 /usr/local/bin/mount
+        """
+    )
+    try:
+        ran = drill(ground, "--sample", "1", "--seed", "1")
+        assert (ran.status, ran.problems()) == (1, ["drill-differs"]), ran.errors
+    finally:
+        ground.sh("rm /usr/local/bin/mount")
+    assert "cyber-zfs-backup-drill" not in ground.sh("zfs list -H -o name -r tank; findmnt -rn")
+
+
+def test_a_drill_that_is_ended_leaves_nothing(ground: Ground) -> None:
+    before = ground.sh("zfs list -H -o name -t all -r tank; findmnt -rn -o TARGET; ls -A /tmp")
+    running = ground.product.start(
+        "drill", "--dataset", SOURCE, "--ssh-destination", ground.host.name, "--zfs-receive-dataset", RECEIVER
+    )
+    ground.sh("until zfs list tank/cyber-zfs-backup-drill > /dev/null 2>&1; do sleep 0.05; done")
+    running.signal(signal.SIGTERM)
+    assert running.wait().status == 143
+    assert ground.sh("zfs list -H -o name -t all -r tank; findmnt -rn -o TARGET; ls -A /tmp") == before

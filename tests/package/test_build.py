@@ -38,6 +38,8 @@ SHIPPED = {
     "/usr/share/man/man5/cyber-zfs-backup.ssh_config.5.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-forget.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-quarantine.8.gz": "-rw-r--r--",
+    "/usr/share/man/man8/cyber-zfs-backup-drill.8.gz": "-rw-r--r--",
+    "/usr/share/man/man8/cyber-zfs-backup-restore.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-verify.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup.8.gz": "-rw-r--r--",
     "/usr/share/zsh/vendor-completions/_cyber-zfs-backup": "-rw-r--r--",

@@ -235,7 +235,7 @@ class Executor:
             return Failure(suspects, ZfsError(self._ends.receiver.label, ended))
         if transfer.trouble is not None:
             return Failure(suspects, ZfsError(transfer.trouble.where, transfer.receive, transfer.trouble))
-        broken = _broken_send(transfer)
+        broken = broken_send(transfer)
         if broken is not None:
             step = steps[broken]
             guilty = suspects if step.kind is StepKind.REPLICATE else (step.path,)
@@ -280,7 +280,7 @@ def _hit(path: str, failed: Iterable[str]) -> bool:
     return any(is_within(other, path) for other in failed)
 
 
-def _broken_send(transfer: Transfer) -> int | None:
+def broken_send(transfer: Transfer) -> int | None:
     """The number of the send that failed of itself; ``None`` where that was not it.
 
     ``zfs send -I`` of damaged data tells so, and ends with 0 all the same (measured on OpenZFS 2.1.11): then

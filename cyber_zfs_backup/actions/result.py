@@ -68,7 +68,8 @@ class ActionResult:
 
     ``summary`` is one line. ``lines`` are the plan with each reason (shown with -v, and in a dry run).
     ``figures`` are counts, bytes and seconds by name, for machines. ``destination`` is the label of the
-    one that it was for; empty for what concerns the source alone.
+    one that it was for; empty for what concerns the source alone. ``answer`` is what the person asked for, or
+    does next: always shown, unless --quiet says not to.
     """
 
     action: str
@@ -78,6 +79,7 @@ class ActionResult:
     problems: tuple[Problem, ...] = ()
     figures: Mapping[str, int | float | str] = field(default_factory=dict)
     destination: str = ""
+    answer: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,8 @@ def real_home(job: Job, surface: Surface) -> Iterator[Home]:
 
     Raises ``UsageError`` where the ssh configuration is bad, as ``real_ways`` does.
     """
-    host = _host(job.source)
-    _refuse_bad_configuration(host)
+    host = host_of(job.source)
+    refuse_bad_configuration(host)
     try:
         yield Home(
             job=job,
@@ -78,13 +78,13 @@ def real_ways(home: Home) -> Iterator[tuple[Ends, ...]]:
     with ExitStack() as stack:
         ways = []
         for destination in home.job.destinations:
-            there = _host(destination)
+            there = host_of(destination)
             stack.callback(there.close)
             if Action.PUSH in home.job.actions:
-                _refuse_bad_configuration(there)
+                refuse_bad_configuration(there)
             link = ProcessLink(
                 # A connection of its own for the data of each, as every stream has.
-                _host(home.job.source),
+                host_of(home.job.source),
                 there,
                 stall=float(delivery.stall_timeout) or None,
                 patience=PATIENCE,
@@ -96,14 +96,14 @@ def real_ways(home: Home) -> Iterator[tuple[Ends, ...]]:
         yield tuple(ways)
 
 
-def _host(where: SourceHost | Destination) -> LocalHost | SshHost:
+def host_of(where: SourceHost | Destination) -> LocalHost | SshHost:
     """A host, by how it was named: empty is this machine."""
     if not where.ssh:
         return LocalHost()
     return SshHost(where.ssh, None if where.ssh_config is None else str(where.ssh_config))
 
 
-def _refuse_bad_configuration(host: LocalHost | SshHost) -> None:
+def refuse_bad_configuration(host: LocalHost | SshHost) -> None:
     """Raise ``UsageError`` where ssh does not understand its configuration: before anything is changed."""
     try:
         if isinstance(host, SshHost):

@@ -14,6 +14,8 @@ ABOUT = {
     "quarantine": "rename a snapshot that is dated in the future",
     "receiver": "expire what the clients' archives on this machine give up",
     "setup": "make what a backup to a receiver that trusts nobody needs",
+    "restore": "bring a dataset or a file back, as it was on a date",
+    "drill": "restore the copy for a try, and compare it with the source",
 }
 """What each command word is for."""
 
@@ -30,6 +32,8 @@ commands beside the plain run (each has its own --help):
   cyber-zfs-backup quarantine SNAPSHOT    {ABOUT["quarantine"]}
   cyber-zfs-backup receiver expire        {ABOUT["receiver"]}
   cyber-zfs-backup setup SIDE             {ABOUT["setup"]}
+  cyber-zfs-backup restore WHAT           {ABOUT["restore"]}
+  cyber-zfs-backup drill                  {ABOUT["drill"]}
 """
 
 EXAMPLES = """\
@@ -72,7 +76,7 @@ JSON = """\
 json:
   --json prints one document on stdout: {"schema": 1, "version", "dataset", "destination",
   "destinations": [{"label", "exit_code"}], "started", "seconds", "dry_run", "exit_code", "error",
-  "actions": [{"action", "destination", "outcome", "summary", "lines",
+  "actions": [{"action", "destination", "outcome", "summary", "lines", "answer",
   "problems": [{"what", "where", "remedy", "kind"}], "figures": {...}}]}. "started" is in UTC. "outcome" is
   one of done, nothing, partial, conflict, passing, locked, failed, skipped. "error" is null, or
   {"kind", "message"} where the run broke off. "figures" holds counts, bytes and seconds by name. Names may
@@ -134,4 +138,35 @@ Then print the public key and the command that lets it in on the receiver, and t
 that changes nothing. On a terminal it asks about the fingerprint; elsewhere --fingerprint gives it.
 
 With --print the commands are printed and none is run. --undo takes back what was written.
+"""
+
+RESTORE = """\
+Bring a dataset of the tree back from a copy, as it was on a date, as a new dataset of this machine. What
+exists is never overwritten, nothing is mounted; the last lines say how to go on. A restore that was cut off
+goes on where it ended when the same command is given again.
+
+Of several destinations the one counts whose snapshot is nearest to the date. 'restore file' looks into the
+snapshots of this machine first; it copies nothing.
+"""
+
+RESTORE_EXAMPLES = """\
+examples:
+  cyber-zfs-backup restore list zippy/zippy/home
+      what can be had of it, by date
+  cyber-zfs-backup restore 'zippy/zippy/home@2026-11-22 14:30' --to zippy/restored
+      as it was then, with all below it, beside the present one
+  cyber-zfs-backup restore zippy/zippy --to zippy/zippy
+      the whole tree, in the place of the one that was lost
+  cyber-zfs-backup restore file /home/me/letter --at yesterday
+      where that file, as it was, can be had
+"""
+
+DRILL = """\
+Restore each dataset of the copy (or a sample) into a scratch dataset of this machine, one after the other,
+read it, and compare it with the source's snapshot: how many files, their names, sizes, times and modes, the
+bytes of some of them; of a volume some of its blocks. The scratch is destroyed again, whatever happens. Needs
+root, since it mounts.
+
+Encrypted datasets are read where their key lies in a file; else only the GUID is compared, and that is said.
+Each drill adds a line to /var/lib/cyber-zfs-backup/drills.jsonl. Exit 0 only where nothing was found wrong.
 """

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import sys
 from collections.abc import Sequence
 
 from ..actions.result import RunResult, Surface
+from ..config.drilling import Drill
 from ..config.job import Job, UsageError
-from ..config.requests import ExpireReceived, Forget, Verify
+from ..config.requests import ExpireReceived, Forget, Quarantine, Verify
+from ..config.restoring import Restore, RestoreFile, RestoreList
 from ..config.setup import SetupReceiver, SetupSender
 from . import logs, progress, show
 from .escape import escape
@@ -21,6 +24,7 @@ from .signals import Interrupted, interruptible
 from .surface import LogSurface
 
 _APT_PACKAGES = {
+    "dateutil": "python3-dateutil",
     "paramiko": "python3-paramiko",
     "rich": "python3-rich",
 }
@@ -77,36 +81,28 @@ def _work(request: Request, surface: Surface) -> int:
     return result.exit_code
 
 
+_ACTIONS = {
+    Job: "run",
+    Forget: "forget",
+    Verify: "verify",
+    Quarantine: "quarantine",
+    ExpireReceived: "receiver.expire_received",
+    SetupReceiver: "setup_receiver",
+    SetupSender: "setup_sender",
+    Restore: "restore",
+    RestoreList: "restore_list",
+    RestoreFile: "restore_list.restore_file",
+    Drill: "drill",
+}
+"""The module of ``actions`` that does each kind of work, and its function where that has another name."""
+
+
 def _dispatch(request: Request, surface: Surface) -> RunResult:
+    module, _, function = _ACTIONS[type(request.work)].partition(".")
     # Imported here, so that --help needs none of what the work needs.
-    work = request.work
-    if isinstance(work, Job):
-        from ..actions.run import run  # noqa: PLC0415 - --help needs none of it
-
-        return run(work, surface)
-    if isinstance(work, Forget):
-        from ..actions.forget import forget  # noqa: PLC0415 - as above
-
-        return forget(work, surface)
-    if isinstance(work, Verify):
-        from ..actions.verify import verify  # noqa: PLC0415 - as above
-
-        return verify(work, surface)
-    if isinstance(work, ExpireReceived):
-        from ..actions.receiver import expire_received  # noqa: PLC0415 - as above
-
-        return expire_received(work, surface)
-    if isinstance(work, SetupReceiver):
-        from ..actions.setup_receiver import setup_receiver  # noqa: PLC0415 - as above
-
-        return setup_receiver(work, surface)
-    if isinstance(work, SetupSender):
-        from ..actions.setup_sender import setup_sender  # noqa: PLC0415 - as above
-
-        return setup_sender(work, surface)
-    from ..actions.quarantine import quarantine  # noqa: PLC0415 - as above
-
-    return quarantine(work, surface)
+    action = getattr(importlib.import_module(f"..actions.{module}", __package__), function or module)
+    result: RunResult = action(request.work, surface)
+    return result
 
 
 def _usage(message: str, words: Sequence[str]) -> int:

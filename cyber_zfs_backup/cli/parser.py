@@ -23,7 +23,7 @@ from ..config.job import (
 )
 from ..config.requests import ExpireReceived, Forget, Quarantine, Verify, destination_named
 from ..plan.cost import SendMode
-from . import helptext
+from . import drilling, helptext, restoring
 from .options import (
     PROGRAM,
     add_dataset,
@@ -225,6 +225,24 @@ def _receiver(argv: Sequence[str], _host: str) -> Request:
     return Request(work, show_of(options))
 
 
+def restore_parser() -> argparse.ArgumentParser:
+    """The grammar of ``restore``."""
+    return restoring.restore_parser(_Parser)
+
+
+def _restore(argv: Sequence[str], host: str) -> Request:
+    return restoring.understand(_Parser, argv, host)
+
+
+def drill_parser() -> argparse.ArgumentParser:
+    """The grammar of ``drill``."""
+    return drilling.drill_parser(_Parser)
+
+
+def _drill(argv: Sequence[str], host: str) -> Request:
+    return drilling.understand(_Parser, argv, host)
+
+
 @dataclass(frozen=True, slots=True)
 class _Command:
     """A word that comes first instead of an option."""
@@ -239,6 +257,8 @@ _COMMANDS = {
     "quarantine": _Command(quarantine_parser, _quarantine),
     "receiver": _Command(receiver_parser, _receiver),
     "setup": _Command(setup_parser, understand_setup),
+    "restore": _Command(restore_parser, _restore),
+    "drill": _Command(drill_parser, _drill),
 }
 
 

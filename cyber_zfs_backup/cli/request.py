@@ -6,11 +6,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from ..config.drilling import Drill
 from ..config.job import Job
 from ..config.requests import ExpireReceived, Forget, Quarantine, Verify
+from ..config.restoring import Restore, RestoreFile, RestoreList
 from ..config.setup import SetupReceiver, SetupSender
 
-Work = Job | ExpireReceived | Forget | Quarantine | Verify | SetupReceiver | SetupSender
+Work = (
+    Job
+    | ExpireReceived
+    | Forget
+    | Quarantine
+    | Verify
+    | SetupReceiver
+    | SetupSender
+    | Restore
+    | RestoreFile
+    | RestoreList
+    | Drill
+)
 """What can be asked for."""
 
 

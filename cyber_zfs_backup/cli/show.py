@@ -16,8 +16,9 @@ The JSON document (``SCHEMA`` counts its meaning; members may be added without a
                  ``missing-module``, ``usage`` or ``internal``
 ``actions``      in the order they were done, each with ``action``, ``destination`` (empty for what concerns
                  the source alone), ``outcome``  (the values of
-                 ``actions.result.Outcome``), ``summary``, ``lines`` (the plan with its reasons), ``problems``
-                 (each ``what``, ``where``, ``remedy``, ``kind``) and ``figures`` (numbers and words by name)
+                 ``actions.result.Outcome``), ``summary``, ``lines`` (the plan with its reasons), ``answer``
+                 (what was asked for, or what to do next, line by line), ``problems`` (each ``what``,
+                 ``where``, ``remedy``, ``kind``) and ``figures`` (numbers and words by name)
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from typing import TextIO
 
 from .. import __version__
 from ..actions.result import EXIT_CODES, ActionResult, Outcome, Problem, RunResult
+from ..config.drilling import Drill
 from ..config.job import Action, Job
 from ..config.requests import ExpireReceived, Forget, Quarantine
 from ..config.setup import SetupReceiver, SetupSender
@@ -106,7 +108,7 @@ def show_error(request: Request, kind: str, message: str, exit_code: int) -> Non
 
 
 def _labels(work: Work) -> list[str]:
-    if isinstance(work, Forget | Quarantine):
+    if isinstance(work, Forget | Quarantine | Drill):
         return [work.destination.label]
     if isinstance(work, ExpireReceived):
         return []
@@ -153,6 +155,7 @@ def text(result: RunResult, how: Show, *, colour: bool) -> str:
         if colour:
             word = f"\x1b[{_COLOURS[action.outcome]}m{word}\x1b[0m"
         lines.append(f"{escape(_name(result, action))}: {word}: {escape(action.summary)}")
+        lines += [f"  {escape(line)}" for line in action.answer]
         if result.dry_run or how.lines is Lines.ALL:
             shown = (line for line in action.lines if how.verbosity or not line.startswith("keep "))
             lines += [f"  {escape(line)}" for line in shown]
@@ -228,6 +231,7 @@ def _action(action: ActionResult) -> dict[str, object]:
         "outcome": action.outcome.value,
         "summary": action.summary,
         "lines": list(action.lines),
+        "answer": list(action.answer),
         "problems": [
             {"what": problem.what, "where": problem.where, "remedy": problem.remedy, "kind": problem.kind}
             for problem in action.problems

@@ -54,6 +54,25 @@ class Zfs:
         """The same, and the bytes written to each dataset since its newest snapshot."""
         return self._about(commands.get_verify(root), root)
 
+    def back_properties(self, root: str) -> parse.Properties | None:
+        """What a restore must know of a copy's datasets and keys; ``None`` without such a root."""
+        return self._about(commands.get_back(root), root)
+
+    def received_values(self, root: str) -> dict[str, dict[str, str]]:
+        """Full dataset name to the values of its properties that a stream has brought, used or not."""
+        found = self._ask(commands.get_received(root), parse.properties)
+        return {
+            dataset: {name: each.value for name, each in about.items() if each.value != "-"}
+            for dataset, about in found.items()
+        }
+
+    def available(self, dataset: str) -> int | None:
+        """How many bytes a dataset could still take; ``None`` where it does not exist."""
+        finished = self._run(commands.available(dataset))
+        if not finished.ok and not _only_missing(finished):
+            raise ZfsError(self.label, finished)
+        return self._parsed(parse.one_number, finished) if finished.ok else None
+
     def _about(self, argv: list[str], root: str) -> parse.Properties | None:
         finished = self._run(argv)
         if not finished.ok:
@@ -221,6 +240,22 @@ class Zfs:
         """Set one user property."""
         for batch in commands.batches(len(value) + 400, datasets):
             self._do(commands.set_property(name, value, batch))
+
+    def set_properties(self, settings: Sequence[str], dataset: str) -> None:
+        """Set several properties (each ``NAME=VALUE``) of one dataset."""
+        self._do(commands.set_properties(settings, dataset))
+
+    def clone_scratch(self, snapshot: str, dataset: str, mark: str) -> None:
+        """Clone a snapshot as a drill's scratch dataset."""
+        self._do(commands.clone_scratch(snapshot, dataset, mark))
+
+    def destroy_scratch(self, dataset: str) -> None:
+        """Destroy one dataset that has nothing in it any more. For a drill's own scratch datasets alone."""
+        self._do(commands.destroy_scratch(dataset))
+
+    def load_key_from(self, dataset: str, location: str) -> bool:
+        """Load a key from a file; answers whether that worked."""
+        return self._run(commands.load_key_from(dataset, location)).ok
 
     def inherit(self, name: str, datasets: Sequence[str]) -> None:
         """Remove one user property's local value."""

@@ -261,6 +261,124 @@ def receive_plain(dataset: str) -> list[str]:
     return [*_RECEIVE, dataset]
 
 
+# The way back: what a restore runs on the receiver is the sends and questions down to ``send_back_estimate``.
+
+BACK_PROPERTIES = "guid,type,encryption,receive_resume_token,encryptionroot,keyformat,keylocation"
+"""What a restore asks of each dataset of the copy."""
+
+RESTORE_MARK = f"{PROPERTY_PREFIX}restore"
+"""Stands on what a restore has made and not finished, so that it is never taken for anything else."""
+
+
+def get_back(root: str) -> list[str]:
+    """What a restore must know of a copy's datasets and their keys."""
+    *words, _, _ = get_partial(root)
+    return [*words, BACK_PROPERTIES, root]
+
+
+def get_received(root: str) -> list[str]:
+    """Which values the source's properties had, by what the copy has received of them (zfs-get.8)."""
+    return [
+        "zfs", "get", "-Hp", "-r", "-t", "filesystem,volume", "-o", "name,property,received,source",
+        "all", root,
+    ]  # fmt: skip
+
+
+def send_back_tree(target: str) -> list[str]:
+    """A copy's dataset and all below it up to a snapshot (``DATASET@NAME``), which each of them has.
+
+    A package, for it alone keeps who inherits whose encryption key. Without ``-b``: its package with an
+    encryption root in it makes ``zfs receive`` abort (measured on OpenZFS 2.1.11), so that a restore reads
+    the source's properties with ``get_received`` and sets them itself.
+    """
+    return send_replicate(target, None)
+
+
+def send_back_full(target: str) -> list[str]:
+    """One snapshot of one dataset of a copy, whole."""
+    return send_full(target, properties=False)
+
+
+def send_back_rest(target: str, base: str) -> list[str]:
+    """The snapshots after the name ``base`` up to ``target`` (``DATASET@NAME``) of one dataset of a copy."""
+    return send_level(target, base, properties=False)
+
+
+def send_back_resume(token: str) -> list[str]:
+    """Go on where a restore was cut off."""
+    return send_resume(token)
+
+
+def send_back_estimate(send: Sequence[str]) -> list[str]:
+    """How many bytes one of these sends would have."""
+    return send_estimate(send)
+
+
+def receive_back(dataset: str, mark: str, *, tree: bool, volume: bool, mine: Sequence[str]) -> list[str]:
+    """Receive the first stream of a restore into a dataset that is not there yet.
+
+    Until all is there it cannot be mounted or written to, also not by a machine that starts anew meanwhile.
+    Of a package (``tree``) nothing that keeps a copy still may come along, nor ``mine``, our own properties.
+    """
+    settings = [f"{RESTORE_MARK}={mark}", "readonly=on"]
+    settings += [] if volume and not tree else ["mountpoint=none"]
+    left_out = (*(s.partition("=")[0] for s in STAY_STILL if s != "readonly=on"), *LEAVE_OUT, *mine)
+    return [
+        *_RECEIVE,
+        *(word for setting in settings for word in ("-o", setting)),
+        *(_without(*(name for name in left_out if name != RESTORE_MARK)) if tree else []),
+        dataset,
+    ]
+
+
+DRILL_MARK = f"{PROPERTY_PREFIX}drill"
+"""Stands on a drill's scratch dataset, with a number that no other drill has."""
+
+
+def receive_scratch(dataset: str, mark: str, *, volume: bool) -> list[str]:
+    """Receive a drill's stream into its scratch dataset, which nothing mounts or writes to.
+
+    Without ``-s``: of a stream that breaks nothing is to be left.
+    """
+    settings = (f"{DRILL_MARK}={mark}", "readonly=on", *(() if volume else ("mountpoint=none",)))
+    return ["zfs", "receive", "-u", *(word for setting in settings for word in ("-o", setting)), dataset]
+
+
+def clone_scratch(snapshot: str, dataset: str, mark: str) -> list[str]:
+    """A clone of a volume's snapshot, so that it can be read: the source itself stays as it is."""
+    return ["zfs", "clone", "-o", f"{DRILL_MARK}={mark}", "-o", "readonly=on", snapshot, dataset]
+
+
+def destroy_scratch(dataset: str) -> list[str]:
+    """Destroy a scratch dataset. Without ``-r`` and ``-f``: zfs refuses where anything is left in it."""
+    return ["zfs", "destroy", dataset]
+
+
+def load_key_from(dataset: str, location: str) -> list[str]:
+    """Load a scratch dataset's key from a file (``file:///...``)."""
+    return ["zfs", "load-key", "-L", location, dataset]
+
+
+def mount_snapshot(snapshot: str, folder: str) -> list[str]:
+    """Mount a snapshot in a folder, so that it can be read and nothing else."""
+    return ["mount", "-t", "zfs", "-o", "ro,nosuid,nodev,noexec", snapshot, folder]
+
+
+def unmount(folder: str) -> list[str]:
+    """Take a mount away."""
+    return ["umount", folder]
+
+
+def available(dataset: str) -> list[str]:
+    """How many bytes a dataset could still take."""
+    return ["zfs", "get", "-Hp", "-o", "value", "available", dataset]
+
+
+def set_properties(settings: Sequence[str], dataset: str) -> list[str]:
+    """Set several properties (each ``NAME=VALUE``) of one dataset in one go."""
+    return ["zfs", "set", *settings, dataset]
+
+
 def receive_abort(dataset: str) -> list[str]:
     """Throw away a partial receive."""
     return ["zfs", "receive", "-A", dataset]

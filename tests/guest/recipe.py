@@ -42,6 +42,7 @@ ZFS = ("zfs-dkms", "zfsutils-linux")
 PYTHON = (
     "python3",
     "python3-paramiko",
+    "python3-dateutil",
     "python3-rich",
     "python3-jsonschema",
     "python3-prometheus-client",

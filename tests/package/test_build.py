@@ -44,6 +44,8 @@ SHIPPED = {
     "/usr/share/man/man8/cyber-zfs-backup-setup-receiver.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-setup-sender.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-setup.8.gz": "-rw-r--r--",
+    "/usr/share/man/man8/cyber-zfs-backup-drill.8.gz": "-rw-r--r--",
+    "/usr/share/man/man8/cyber-zfs-backup-restore.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-verify.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-receive.8.gz": "-rw-r--r--",
@@ -114,7 +116,13 @@ def test_what_is_shipped(built: Built) -> None:
     assert not [name for name in files if "test" in name]
     assert built.control("Provides") == "python3-cyber-zfs-backup"
     depends = built.control("Depends")
-    for name in ("openssh-client", "zfsutils-linux | zfsutils", "python3-paramiko", "python3-rich"):
+    for name in (
+        "openssh-client",
+        "zfsutils-linux | zfsutils",
+        "python3-dateutil",
+        "python3-paramiko",
+        "python3-rich",
+    ):
         assert name in depends
 
 

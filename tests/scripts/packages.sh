@@ -26,6 +26,7 @@ has_module() { /usr/bin/python3 -c "import $1"; }
 want_demo() {
     want python3 test -x /usr/bin/python3
     want python3-paramiko has_module paramiko
+    want python3-dateutil has_module dateutil
     want python3-rich has_module rich
     want openssh-client has_program ssh
     want openssh-server has_program sshd

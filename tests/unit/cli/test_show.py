@@ -68,7 +68,16 @@ SCHEMA = {
                 "type": "object",
                 "additionalProperties": False,
                 "required": [
-                    *("action", "destination", "outcome", "summary", "lines", "problems", "figures"),
+                    *(
+                        "action",
+                        "destination",
+                        "outcome",
+                        "summary",
+                        "lines",
+                        "answer",
+                        "problems",
+                        "figures",
+                    ),
                 ],
                 "properties": {
                     "action": TEXT,
@@ -76,6 +85,7 @@ SCHEMA = {
                     "outcome": {"enum": [outcome.value for outcome in Outcome]},
                     "summary": TEXT,
                     "lines": {"type": "array", "items": TEXT},
+                    "answer": {"type": "array", "items": TEXT},
                     "problems": {
                         "type": "array",
                         "items": {
@@ -229,6 +239,7 @@ def test_the_json_document_has_the_promised_shape() -> None:
                 "outcome": outcome,
                 "summary": f"{name} of 20 datasets",
                 "lines": [f"{name} zippy/zippy: because it is due"],
+                "answer": [],
                 "problems": problems,
                 "figures": {"datasets": 20, "seconds": 1.5, "form": "level"},
             }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands of restores and drills, word by word: those on the receiver are what a gatekeeper must know."""
+"""The commands of restores and drills, word by word; those on the receiver are a gatekeeper's grammar."""
 
 from __future__ import annotations
 

@@ -69,13 +69,11 @@ def drill(request: Drill, surface: Surface) -> RunResult:
 
 def drill_on(request: Drill, back: Back, state: Path) -> RunResult:
     """Do it on the given hosts; ``state`` is the folder of the record."""
-    work = attempt_drill(request, back, state)
-    return result_of(back, request.dataset, lambda: work, dry_run=request.dry_run)
 
+    def do() -> ActionResult:
+        return attempt("drill", lambda: _drill(request, back, state))
 
-def attempt_drill(request: Drill, back: Back, state: Path) -> ActionResult:
-    """The drill as an action's result, whatever happens on the way."""
-    return attempt("drill", lambda: _drill(request, back, state))
+    return result_of(back, request.dataset, do, dry_run=request.dry_run)
 
 
 def _drill(request: Drill, back: Back, state: Path) -> ActionResult:

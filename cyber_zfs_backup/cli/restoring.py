@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..config.job import UsageError
 from ..config.restoring import Restore, RestoreFile, RestoreList
-from ..model.names import own_time
+from ..model.names import BadNameError, check_snapshot, own_time
 from ..plan.restore import At, Extent
 from . import helptext
 from .options import (
@@ -162,8 +162,18 @@ def at_of(words: str) -> tuple[At, str]:
     try:
         return At(words, moment_of(words, datetime.now(UTC))), ""
     except UsageError as error:
+        if not _may_name_a_snapshot(words):
+            raise
         return At(words), str(error)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "dateutil":
             raise
         raise UsageError("python3-dateutil is missing: apt install python3-dateutil") from None
+
+
+def _may_name_a_snapshot(words: str) -> bool:
+    try:
+        check_snapshot(f"pool@{words}")
+    except BadNameError:
+        return False
+    return True

@@ -9,7 +9,7 @@ import pytest
 
 from tests.readme import blocks, section
 
-from .installed import CONFIG, KEY, NAME, Installed
+from .installed import KEY, NAME, Installed
 from .lab import Lab
 from .typist import Typist
 
@@ -91,10 +91,22 @@ def test_from_the_first_backup_to_the_restore(zippy: Installed, typist: Typist) 
     assert zippy.show("ActiveState", f"{NAME}@tank-data.timer") == "active"
     assert ":00:00" in zippy.show("NextElapseUSecRealtime", f"{NAME}@tank-data.timer")
 
-    one, whole = blocks(section("To get something back"))
-    typist.type(one)
+    setting, file, listed, dataset, whole = blocks(section("To get something back"))
+    program = setting.partition('"')[2].rstrip('"')
+
+    def restore(line: str) -> str:
+        (said,) = typist.type(line.replace("$restore", program))
+        return said.text
+
+    here = "/srv/zippy/home/file"
+    assert f"{here.rpartition('/')[0]}/.zfs/snapshot/" in restore(
+        file.replace("/home/me/letter", here).replace("yesterday", "now")
+    )
+    assert f"zippy/zippy/home@{OLD}" in restore(listed)
+    restore(dataset.splitlines()[0])
+    zippy.guest.script("zfs set mountpoint=/mnt/restored zippy/restored && zfs mount zippy/restored")
     assert zippy.guest.script("cat /mnt/restored/file").text == "treasure"
-    typist.type(whole.replace(" -b", ""))
+    restore(whole.replace("--to zippy/zippy", "--to zippy/whole"))
     assert zippy.guest.script("zfs list -H -o name -r zippy/whole").text.split()[-1] == "zippy/whole/secret"
     assert zippy.guest.script("zfs mount | grep -c zippy/whole || true").text == "0"
 
@@ -143,10 +155,9 @@ def test_the_override_as_it_is_printed(zippy: Installed, typist: Typist, lab: La
     zippy.start().check()
     here = zippy.snapshots("morpheus/my-funny-dataset-name")
     assert here == zippy.snapshots("offsite/zippy") != {}
-    # Nothing is encrypted here: a whole tree comes back with the source's own properties.
-    zippy.guest.script(f"cat /root/.ssh/config > {CONFIG}")
-    newest = zippy.guest.script("zfs list -H -o name -s createtxg -t snapshot offsite/zippy | tail -n 1").text
-    typist.instead["offsite/zippy@" + OLD] = newest
-    typist.type(blocks(section("To get something back"))[1])
+    # A whole tree comes back with the source's own properties.
+    name = "morpheus/my-funny-dataset-name"
+    back = [NAME, "restore", name, "--dataset", name, "--to", "zippy/whole", "--keep-mountpoints"]
+    zippy.guest.run(back, timeout=300).check()
     values = "zfs get -H -o value mountpoint,readonly,canmount zippy/whole"
-    assert zippy.guest.script(values).text.split() == ["/srv/funny", "off", "on"]
+    assert zippy.guest.script(values).text.split() == ["/srv/funny", "off", "noauto"]

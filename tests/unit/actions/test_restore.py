@@ -273,3 +273,22 @@ def test_a_copy_without_the_sources_properties_says_so() -> None:
     result = restore(rig)
     assert result.exit_code == 0
     assert action(result, "restore").answer[0].startswith("ATTENTION")
+
+
+def test_of_several_destinations_the_nearest_counts_and_one_that_is_down_is_told() -> None:
+    rig = pushed("a")
+    behind = rig.copy()
+    rig.night()
+    other = Destination("nas", THERE)
+    first = Way(other, Zfs(behind.receiver), FakeLink(behind.receiver, rig.source))
+    request = Restore(ROOT, ROOT, At(), ELSEWHERE, (other, OFFSITE))
+    assert restore_on(request, back(rig, first)).exit_code == 0
+    assert equal(rig)
+    assert any("from offsite:vault/copy" in note for note in rig.said.notes)
+    # The other has that date too, and comes first; then it is down.
+    dated = replace(request, at=at(behind.names()[-1]), to="tank/second")
+    assert restore_on(dated, back(rig, first)).exit_code == 0
+    assert any("from nas:vault/copy" in note for note in rig.said.notes)
+    behind.receiver.faults.unreachable = True
+    assert restore_on(replace(dated, to="tank/third"), back(rig, first)).exit_code == 0
+    assert any("nas:vault/copy" in warning for warning in rig.said.warnings)

@@ -56,6 +56,7 @@ def test_what_is_meant(words: tuple[str, ...], meant: object) -> None:
         (("zippy/zippy", "2026-11-22", "--to", "p/x"), "wants quotes"),
         (("zippy/zippy@", "--to", "p/x"), "nothing behind its '@'"),
         ((f"zippy/zippy@{NAME}", "--at", NAME, "--to", "p/x"), "both name a date"),
+        (("zippy/zippy@3/4/2026", "--to", "p/x"), "two days"),
         (("zippy/zippy", "--to", "p"), "whole pool"),
         (("zippy/zippy", "--to", "p/../x"), "may not be"),
         (("tank/else", "--to", "p/x"), "outside the tree"),

@@ -15,8 +15,7 @@ from enum import Enum
 
 from ..model.names import BadNameError, check_dataset, check_snapshot, own_time
 
-MAX_LINE = 128 * 1024
-"""The sender stays below 96 KiB, and Linux refuses one argument of 128 KiB."""
+MAX_LINE = 128 * 1024  # the sender stays below 96 KiB, and Linux refuses one argument of 128 KiB
 
 Words = tuple[str, ...]
 
@@ -44,16 +43,19 @@ class Wish:
 
 
 # Words in capitals stand for names: see Grammar._checked.
-_ABOUT = "guid,type,encryption,receive_resume_token"
-_GET = f"zfs get -Hp -r -t filesystem,volume -o name,property,value,source {_ABOUT}"
+ABOUT = "guid,type,encryption,receive_resume_token"
+"""In the answer to this question, alone or with ``written``, the policy is told."""
+_GET = "zfs get -Hp -r -t filesystem,volume -o name,property,"
 _LIST = "zfs list -Hp -o name,guid,createtxg -t snapshot"
 _STILL = "-o readonly=on -o setuid=off -o exec=off -o devices=off -o volmode=none -o mountpoint=none"
 _APART = "-x canmount -x sharenfs -x sharesmb -x quota -x refquota -x reservation -x refreservation"
 _STAY_STILL = "-x readonly -x setuid -x exec -x devices -x volmode"
 _FORMS = {
     Verb.ASK: (
-        f"{_GET} DATASET",
-        f"{_GET},written DATASET",
+        f"{_GET}value,source {ABOUT} DATASET",
+        f"{_GET}value,source {ABOUT},written DATASET",
+        f"{_GET}value,source {ABOUT},encryptionroot,keyformat,keylocation DATASET",
+        f"{_GET}received,source all DATASET",
         f"{_LIST} -r DATASET",
         f"{_LIST} DATASET",
         f"{_LIST} SNAPSHOTS",
@@ -76,13 +78,13 @@ _FORMS = {
     ),
     Verb.ABORT: ("zfs receive -A DATASET",),
     Verb.DESTROY: ("zfs destroy NAMES", "zfs destroy -r NAMES"),
-    Verb.SEND: tuple(
-        f"zfs send {dry}-w {what}"
-        for dry in ("", "-nvP ")
-        for what in (
-            "-t TOKEN",
-            *(f"{how}{base}SNAPSHOT" for how in ("", "-b ", "-R ", "-R -b ") for base in ("", "-I BASE ")),
-        )
+    Verb.SEND: (
+        "zfs send -nvt TOKEN",
+        *(
+            f"zfs send {dry}-w {what}"
+            for dry in ("", "-nvP ")
+            for what in ("SNAPSHOT", "-R SNAPSHOT", "-I BASE SNAPSHOT", "-t TOKEN")
+        ),
     ),
 }
 FORMS = tuple((verb, tuple(form.split())) for verb, forms in _FORMS.items() for form in forms)

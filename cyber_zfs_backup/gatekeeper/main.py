@@ -19,15 +19,14 @@ from pathlib import Path
 from .. import __version__
 from ..plan.floors import Row, keepers
 from .book import Book, BookError
-from .grammar import Grammar, RefusedError, Verb, Wish, Words
+from .grammar import ABOUT, Grammar, RefusedError, Verb, Wish, Words
 from .policy import Mode, Policy, PolicyError, load, understood
 
 PROGRAM = "cyber-zfs-receive"
 REFUSED = 77
 _ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin", "LC_ALL": "C"}
 _CHUNK = 16 << 20
-_LOGGED = 3000
-"""Characters of a command that the journal gets; one may name thousands of snapshots."""
+_LOGGED = 3000  # characters of a command; one may name thousands of snapshots
 
 
 class Programs:
@@ -81,7 +80,7 @@ class Gate:
             return self._receive(wishes)
         if verb is Verb.DESTROY:
             return self._destroy(wishes[0])
-        if wishes[0].argv[:2] == ("zfs", "get"):
+        if wishes[0].argv[-2] in (ABOUT, f"{ABOUT},written"):
             row = (wishes[0].argv[-1], "cyber-zfs-backup:policy", self._policy.told, "gatekeeper")
             self._programs.answer("\t".join(row))
         return self._programs.become(wishes[0].argv)

@@ -22,6 +22,7 @@ _NAME = re.compile(_PART)
 _OWN_NAME = re.compile(
     r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d:?Z", re.ASCII
 )
+_TOKEN = re.compile(r"1-[0-9a-f]{1,20}-[0-9a-f]{1,20}-[0-9a-f]{1,4000}")
 _OWN_PROPERTY = re.compile(r"cyber-zfs-backup:[a-z0-9.-]{1,64}")
 
 FIXED = (
@@ -54,7 +55,7 @@ def allowed(line: str) -> bool:
     receives = line.split(" && ")
     if len(receives) > 1:
         return all(_receive(one) for one in receives)
-    return line in FIXED or _receive(line) or _asks(line)
+    return line in FIXED or _receive(line) or _asks(line) or _sends(line)
 
 
 def _words(line: str) -> list[str] | None:
@@ -98,7 +99,7 @@ def _asks(line: str) -> bool:
     if good_dataset(last):
         of_dataset = (
             *(commands.get_partial, commands.get_verify, commands.list_snapshots),
-            *(commands.list_of_one, commands.exists),
+            *(commands.list_of_one, commands.exists, commands.get_back, commands.get_received),
         )
         return any(_same(line, partial(build, last)) for build in of_dataset)
     if named and all(map(good_snapshot, named)):
@@ -113,10 +114,31 @@ def _asks(line: str) -> bool:
     )
 
 
+def _sends(line: str) -> bool:
+    words = _words(line)
+    if not words:
+        return False
+    last = words[-1]
+    bases = [word[1:] for word in words if word.startswith("@") and _NAME.fullmatch(word[1:])]
+    builds: list[Callable[[], list[str]]] = []
+    if good_snapshot(last):
+        builds += [partial(commands.send_back_tree, last), partial(commands.send_back_full, last)]
+        builds += [partial(commands.send_back_rest, last, base) for base in bases]
+    if _TOKEN.fullmatch(last):
+        builds += [partial(commands.send_back_resume, last)]
+        if _same(line, partial(commands.token_contents, last)):
+            return True
+    return any(
+        _same(line, build) or _same(line, lambda build=build: commands.send_back_estimate(build()))  # type: ignore[misc]
+        for build in builds
+    )
+
+
 # Lines to begin with, and what an attacker makes of them.
 
 DATASETS = (ROOT, f"{ROOT}/zippy", f"{ROOT}/zippy/home", f"{ROOT}/zippy/with space", f"{ROOT}/a:b_c.d-e")
 NAMES = ("2026-11-26T02:00:00Z", "2025-01-31T23:59:59Z", "2024-02-29T00:00:00Z")
+TOKEN = "1-f56b50a6e-f0-789c636064000310a500c4ec50360710e72765a5"
 PROPERTIES = ("cyber-zfs-backup:base.0123456789abcdef", "cyber-zfs-backup:mirror.fedcba9876543210")
 SPICE = (
     *(" ", "  ", "'", '"', "\\", "$(id)", "`id`", ";", "&&", " && ", "|", "||", ">", "<", "&", "\n"),
@@ -159,6 +181,13 @@ def lines(rng: random.Random) -> Iterator[str]:
                     partial(commands.list_snapshots, dataset),
                     partial(commands.list_of_one, dataset),
                     partial(commands.exists, dataset),
+                    partial(commands.get_back, dataset),
+                    partial(commands.get_received, dataset),
+                    partial(commands.send_back_tree, snapshots[0]),
+                    partial(commands.send_back_rest, snapshots[0], some[0]),
+                    partial(commands.send_back_estimate, commands.send_back_full(snapshots[0])),
+                    partial(commands.send_back_resume, TOKEN),
+                    partial(commands.token_contents, TOKEN),
                     partial(commands.list_named, snapshots),
                     partial(commands.list_use, snapshots),
                     partial(commands.holds, snapshots),

@@ -241,7 +241,7 @@ def test_a_mirror_that_knows_no_times_destroys_nothing(gate: Make, state: Path) 
 
 
 def test_reading_needs_a_permission(gate: Make) -> None:
-    line = f"zfs send -w -R -b {COPY}@2026-11-26T02:00:00Z"
+    line = f"zfs send -w -R {COPY}@2026-11-26T02:00:00Z"
     with pytest.raises(RefusedError, match="restore = true"):
         gate(Noting()).serve(line)
     programs = Noting()

@@ -81,8 +81,8 @@ class Gate:
         if verb is Verb.DESTROY:
             return self._destroy(wishes[0])
         if wishes[0].argv[-2] in (ABOUT, f"{ABOUT},written"):
-            row = (wishes[0].argv[-1], "cyber-zfs-backup:policy", self._policy.told, "gatekeeper")
-            self._programs.answer("\t".join(row))
+            told = f"cyber-zfs-backup:policy\t{self._policy.told}\tgatekeeper"
+            self._programs.answer(f"{wishes[0].argv[-1]}\t{told}")
         return self._programs.become(wishes[0].argv)
 
     def _receive(self, wishes: Sequence[Wish]) -> int:
@@ -124,14 +124,13 @@ class Gate:
 
     def _destroy(self, wish: Wish) -> int:
         """Destroy what neither the floors nor the day's share keep. What they keep is told, and no error."""
-        now, marks = time.time(), self._book.marks()
-        if not marks:
+        if not (marks := self._book.marks()):
             raise RefusedError("nobody knows since when the snapshots are here: the kernel does not tell")
         top, _, listed = wish.argv[-1].partition("@")
         wanted = set(listed.split(","))
         going, floors, total = [], 0, 0
         for dataset, rows in self._rows().items():
-            kept = keepers(rows, marks, now, self._policy.keep_at_least)
+            kept = keepers(rows, marks, time.time(), self._policy.keep_at_least)
             total += len(rows)
             if dataset == top or ("-r" in wish.argv and dataset.startswith(f"{top}/")):
                 named = [row for row in rows if row.name in wanted]

@@ -160,7 +160,7 @@ class Grammar:
                     if any(own_time(name) is None for name in names.split(",")):
                         raise RefusedError("only snapshots with names of this tool can be destroyed")
                 case "BASE":
-                    check_snapshot(self.root + word)
+                    check_snapshot(f"x{word}" if word[0] == "@" else "")
                 case _:
                     if not {"ROOT": self.root, "POOL": self.root.partition("/")[0]}.get(part, word) == word:
                         raise RefusedError(f"expected {part.lower()} of {self.root} and not {word!r}")

@@ -247,6 +247,9 @@ def test_reading_needs_a_permission(gate: Make) -> None:
     programs = Noting()
     gate(programs, restore=True).serve(line)
     assert programs.became == [tuple(line.split())]
+    for base in ("offsite/other@x", "oy@x", "x@y", "@x/y", "@"):
+        with pytest.raises(RefusedError):
+            gate(Noting(), restore=True).serve(f"zfs send -w -I {base} {COPY}@2026-11-26T02:00:00Z")
 
 
 # As a program

@@ -126,9 +126,10 @@ def test_an_upgrade_leaves_a_running_push_alone(
 
 def test_a_removal_says_that_it_ends_a_running_push(machine: Installed, built: Built) -> None:
     machine.runs("--force-non-incremental", "--bwlimit", "300k")
-    fill(machine, 6)
+    fill(machine, 12)
     in_mid_push(machine)
-    machine.guest.script("sleep 6")
+    # Until a transaction group or two of it are on the receiver's disk, also on a busy machine.
+    machine.guest.script("sleep 15")
     removed = machine.apt("remove", NAME).check()
     assert f"a backup is under way ({NAME}.service) and is ended now" in removed.text + removed.errors
     left = machine.guest.run(["pgrep", "-af", "zfs (send|receive)"])

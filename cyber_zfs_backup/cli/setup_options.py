@@ -70,7 +70,7 @@ def add_receiver(parser: argparse.ArgumentParser) -> None:
         policy,
         "--never-destroy",
         "have ZFS itself refuse the client every destroy; a partial receive that its source cannot go on "
-        "with is then thrown away by root here (default: the client may throw away partial receives)",
+        "with then stays until root throws it away here, with zfs receive -A (default: the client may)",
     )
     _add_how(parser)
 

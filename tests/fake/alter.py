@@ -116,7 +116,8 @@ def set_command(world: World, argv: Sequence[str], out: Say, err: Say) -> int:
             ready = [judged(name, value, (type_of(found), words)) for name, value in given.items()]
         except RefusedError as refused:
             err(refused.text)
-            status = 1
+            # Up to 2.1 it answers 1, in 2.3 libzfs's own -1.
+            status = 255 if world.newer else 1
             continue
         world.next_txg()
         for name, value in ready:

@@ -58,6 +58,10 @@ def case_set_is_refused(z: Zfs) -> None:
         assert said.err == f"cannot set property for '{name}': {fault}\n", setting
         assert said.status == (255 if z.newer else 1), setting
     said = z.run("set", z.src, "x:y=1")
+    no_name = (1, "cannot open 'x:y=1': invalid character '=' in name")
+    assert (said.status, said.error) == (no_name if z.newer else (2, "invalid argument order"))
+    assert z.value("x:y", z.src) == "-"
+    said = z.run("set", "x:z=1", z.src, "x:y=1")
     assert (said.status, said.error) == (2, "invalid argument order")
     said = z.run("set", "x:y=1", "x:y=2", z.src)
     assert (said.status, said.err) == (255, "property 'x:y' specified multiple times\n")

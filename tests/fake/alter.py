@@ -96,7 +96,8 @@ def set_command(world: World, argv: Sequence[str], out: Say, err: Say) -> int:
         raise UsageError("set", "missing property=value argument(s)")
     if first == len(argv):
         raise UsageError("set", "missing dataset name(s)")
-    if any("=" in arg for arg in argv[first:]):
+    # Where no setting comes first, 2.3 takes every argument for a name.
+    if any("=" in arg for arg in argv[first:]) and (first > 0 or not world.newer):
         raise UsageError("set", "invalid argument order")
     try:
         given = pairs("set", argv[:first])

@@ -370,8 +370,10 @@ def _moved_on(path: str, error: ZfsError, plan: PushPlan, answers: Answers) -> b
 
     The receive of a connection that died may live on for a while and take what was on its way. Then the
     kernel calls the resumed stream invalid, in the words that it also has for one of a newer version
-    (measured on OpenZFS 2.1.11). Planned anew, with the token of now, it goes on.
+    (measured on OpenZFS 2.1.11 and 2.3.9); of a full stream that has arrived 2.3 has words of its own.
+    Planned anew, with the token of now, it goes on.
     """
     used = next((s.token for s in plan.steps if s.kind is StepKind.RESUME and s.path == path), None)
     now = answers.tokens.get(path)
-    return error.trouble is Trouble.TOO_OLD and used is not None and (now is None or now.text != used)
+    unfit = error.trouble in (Trouble.TOO_OLD, Trouble.NO_MATCH)
+    return unfit and used is not None and (now is None or now.text != used)

@@ -198,6 +198,8 @@ _TABLE = (
         "encryption",
     ),
     _row(
+        # Since 2.3 so of a full stream that is there already; of an increment as above.
+        r"Resuming recv on existing destination|"
         r"does not match incremental source|most recent snapshot of .* does not|"
         r"incremental source .* (does not exist|is not earlier)|not an earlier snapshot",
         Trouble.NO_MATCH,
@@ -223,7 +225,8 @@ _TABLE = (
         "ClientAliveInterval in sshd_config): look there with pgrep -af 'zfs receive', then run again",
     ),
     _row(
-        r"dataset is busy|pool or dataset is busy|resource busy|snapshot has dependent clones|has dependent",
+        r"dataset is busy|it's being held|pool or dataset is busy|resource busy|"
+        r"snapshot has dependent clones|has dependent",
         Trouble.BUSY,
         "see what holds it with: zfs holds, or zfs get clones",
     ),

@@ -159,12 +159,13 @@ def case_receive_dry_run(z: Zfs) -> None:
 
 
 def case_receive_properties_that_never_can_be(z: Zfs) -> None:
-    """Unknown, read-only, given twice."""
+    """Unknown, read-only, given twice. 2.3 stammers."""
+    refused = "cannot receive: " * (2 if z.newer else 1)
     z.snap("s")
     for options, status, line in (
-        (("-o", "nope=1"), 1, "cannot receive: invalid property 'nope'"),
-        (("-x", "nope"), 1, "cannot receive: invalid property 'nope'"),
-        (("-o", "guid=1"), 1, "cannot receive: invalid property 'guid'"),
+        (("-o", "nope=1"), 1, f"{refused}invalid property 'nope'"),
+        (("-x", "nope"), 1, f"{refused}invalid property 'nope'"),
+        (("-o", "guid=1"), 1, f"{refused}invalid property 'guid'"),
         (("-o", "readonly=on", "-o", "readonly=off"), 2, "property 'readonly' specified multiple times"),
         (("-o", "readonly=on", "-x", "readonly"), 2, "property 'readonly' specified multiple times"),
     ):
@@ -327,7 +328,8 @@ def case_exclude_lasts(z: Zfs) -> None:
 def case_exclude_of_a_limit_changes_sides(z: Zfs) -> None:
     """``-x`` keeps a limit on space off a new dataset; in later streams it lets it in every second time.
 
-    Only a value that was set there stays. ``canmount``, which cannot be inherited either, is kept off.
+    So 2.1: there only a value that was set on the copy stays. 2.3 keeps it off every time. ``canmount``,
+    which cannot be inherited either, is kept off.
     """
     z.ok("create", "-o", "quota=20M", "-o", "refreservation=5M", "-o", "canmount=noauto", f"{z.src}/f")
     for number in range(1, 7):
@@ -345,7 +347,7 @@ def case_exclude_of_a_limit_changes_sides(z: Zfs) -> None:
 
     z.copy(("-w", "-R", f"{z.src}/f@1"), exclude)
     assert shown() == ["0", "0"]
-    assert more(1, "-R") == ["20971520", "5242880"]
+    assert more(1, "-R") == (["0", "0"] if z.newer else ["20971520", "5242880"])
     assert more(2, "-p") == ["0", "0"]
     assert more(3) == ["0", "0"]
     assert z.where("quota", copy) == ("0", "-", "default")

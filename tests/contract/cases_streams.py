@@ -90,20 +90,24 @@ def case_an_empty_snapshot_that_is_there_already(z: Zfs) -> None:
 
     The kernel has read one record beyond the begin record when it refuses, and ``recv_skip`` of
     libzfs then skips to the next end record: here the package's own, or the next snapshot's. That
-    one is lost, and the exit status is 0. Measured on 2.1.11.
+    one is lost, and the exit status is 0. Measured on 2.1.11; 2.3.9 passes over it as it should.
     """
     for name in ("one", "two", "three"):
         z.snap(name)
     z.copy(("-R", f"{z.src}@two"), ("-u", f"{z.dst}/t"))
     said = z.pipe(("-I", "@one", f"{z.src}@two"), ("-s", "-u", f"{z.dst}/t"))
-    assert (said.status, said.err) == (1, "cannot receive: failed to read from stream\n")
+    swallowed = (1, "cannot receive: failed to read from stream\n")
+    assert (said.status, said.err) == ((0, "") if z.newer else swallowed)
     said = z.pipe(("-I", "@one", f"{z.src}@three"), ("-s", "-u", f"{z.dst}/t"))
     assert (said.status, said.err) == (0, "")
-    assert z.names(f"{z.dst}/t") == ["", "@one", "@two"]
+    assert z.names(f"{z.dst}/t") == ["", "@one", "@two", *(["@three"] if z.newer else [])]
 
 
 def case_a_receive_that_meets_the_next_stream(z: Zfs) -> None:
-    """So a joined receive can meet another dataset's stream; GUIDs keep it from taking it."""
+    """So a joined receive can meet another dataset's stream; GUIDs keep it from taking it.
+
+    In 2.3 no receive meets another's stream in this way.
+    """
     z.tree("a", "b")
     for name in ("one", "two", "three"):
         z.snap(name)
@@ -113,6 +117,10 @@ def case_a_receive_that_meets_the_next_stream(z: Zfs) -> None:
         [("-I", "@one", f"{z.src}/a@two"), ("-I", "@two", f"{z.src}/b@three")],
         [("-s", "-u", f"{z.dst}/a"), ("-s", "-u", f"{z.dst}/b")],
     )
+    if z.newer:
+        assert piped.receive == type(piped.receive)(0, "", "")
+        assert set(z.guids(z.dst)) == {"/a@one", "/a@two", "/b@one", "/b@two", "/b@three"}
+        return
     assert piped.receive.status == 1
     assert piped.receive.err == (
         f"cannot receive incremental stream: most recent snapshot of {z.dst}/a does not\n"

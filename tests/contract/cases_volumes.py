@@ -59,7 +59,7 @@ def case_a_volume_at_the_top_of_a_package(z: Zfs) -> None:
     _stays_still(z, copy, 0)
     said = z.pipe(("-w", "-R", "-I", "@one", f"{source}@two"), _root_options(copy))
     assert (said.status, said.err) == (0, _warnings(copy))
-    _stays_still(z, copy, 8 << 20)
+    _stays_still(z, copy, 0 if z.newer else 8 << 20)
     assert z.guids(copy) == z.guids(source)
 
 
@@ -67,9 +67,12 @@ def case_a_volume_at_the_top_of_a_stream_with_properties(z: Zfs) -> None:
     """``send -p``: refused for the first ``-o`` that a volume does not have; nothing is made."""
     source, copy = _volume(z), f"{z.dst}/t"
     said = z.pipe(("-w", "-p", f"{source}@one"), _root_options(copy))
+    # In 2.3 a raw package that breaks off is followed by a look for its top.
+    look = f"cannot open '{copy}': dataset does not exist\n" if z.newer else ""
     assert (said.status, said.err) == (
         1,
-        "cannot receive new filesystem stream: property 'setuid' does not apply to datasets of this type\n",
+        "cannot receive new filesystem stream: property 'setuid' does not apply to datasets of this type\n"
+        + look,
     )
     assert z.names(z.dst) == [""]
 
@@ -99,5 +102,5 @@ def case_a_volume_takes_what_a_volume_has(z: Zfs) -> None:
     _stays_still(z, copy, 0)
     said = z.pipe(("-w", "-p", "-I", "@one", f"{source}@two"), options)
     assert (said.status, said.err) == (0, "")
-    _stays_still(z, copy, 8 << 20)
+    _stays_still(z, copy, 0 if z.newer else 8 << 20)
     assert z.guids(copy) == z.guids(source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Callable, Sequence
@@ -17,13 +18,16 @@ from tests.fake.host import FakeHost
 from tests.fake.model import World
 
 SOURCE, DESTINATION = "cta", "ctb"
+VERSIONS = ((2, 1, 11), (2, 3, 9))
+"""Those of Debian 12 and 13, on which the cases were measured."""
 
 
 class InProcess(Zfs):
     """The model, called as functions."""
 
-    def __init__(self) -> None:
-        world = World()
+    def __init__(self, version: tuple[int, int, int] = VERSIONS[0]) -> None:
+        self.version = version
+        world = World(version=version)
         world.add_pool(SOURCE)
         world.add_pool(DESTINATION)
         self._host = FakeHost(world)
@@ -67,6 +71,8 @@ class InProcess(Zfs):
 class Executable(Zfs):
     """The model as processes, joined by real pipes."""
 
+    version = VERSIONS[0]
+
     def __init__(self, folder: Path) -> None:
         wrap(folder / "bin", folder / "world")
         self._folder = folder
@@ -109,6 +115,7 @@ class Remote(Zfs):
     def __init__(self, shell: Callable[[str, bytes], Said], number: int) -> None:
         self._shell = shell
         self.src, self.dst = f"{SOURCE}/c{number}", f"{DESTINATION}/c{number}"
+        self.version = version_in(shell("zfs version", b"").out)
         said = shell(f"zfs create {self.src} && zfs create -o mountpoint=none {self.dst}", b"")
         assert said.status == 0, said
 
@@ -130,6 +137,14 @@ class Remote(Zfs):
     def feed(self, data: bytes, *receive: str) -> Said:
         """Receive bytes."""
         return self._shell(shlex.join(["exec", "zfs", "receive", *receive]), data)
+
+
+def version_in(text: str) -> tuple[int, int, int]:
+    """Read what ``zfs version`` prints; its first line is like ``zfs-2.1.11-1``."""
+    found = re.match(r"zfs-(\d+)\.(\d+)\.(\d+)", text)
+    assert found is not None, text
+    major, minor, patch = (int(part) for part in found.groups())
+    return major, minor, patch
 
 
 _SEPARATOR = "\x1e"

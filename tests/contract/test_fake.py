@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.contract import cases_resume, cases_streams
-from tests.contract.fronts import Executable, InProcess
+from tests.contract.fronts import VERSIONS, Executable, InProcess
 from tests.contract.registry import CASES, Case
 
 
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda version: ".".join(map(str, version)))
 @pytest.mark.parametrize("case", CASES)
-def test_in_process(case: Case) -> None:
-    """Every case holds on the model."""
-    case(InProcess())
+def test_in_process(case: Case, version: tuple[int, int, int]) -> None:
+    """Every case holds on the model, whichever version it imitates."""
+    case(InProcess(version))
 
 
 ON_PIPES = (

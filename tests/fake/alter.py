@@ -96,7 +96,8 @@ def set_command(world: World, argv: Sequence[str], out: Say, err: Say) -> int:
         raise UsageError("set", "missing property=value argument(s)")
     if first == len(argv):
         raise UsageError("set", "missing dataset name(s)")
-    if any("=" in arg for arg in argv[first:]):
+    # Where no setting comes first, 2.3 takes every argument for a name.
+    if any("=" in arg for arg in argv[first:]) and (first > 0 or not world.newer):
         raise UsageError("set", "invalid argument order")
     try:
         given = pairs("set", argv[:first])
@@ -116,7 +117,8 @@ def set_command(world: World, argv: Sequence[str], out: Say, err: Say) -> int:
             ready = [judged(name, value, (type_of(found), words)) for name, value in given.items()]
         except RefusedError as refused:
             err(refused.text)
-            status = 1
+            # Up to 2.1 it answers 1, in 2.3 libzfs's own -1.
+            status = 255 if world.newer else 1
             continue
         world.next_txg()
         for name, value in ready:

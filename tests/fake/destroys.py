@@ -60,7 +60,7 @@ def remove_snapshots(world: World, names: Sequence[str], defer: bool = False) ->
         dataset, snap = pair
         stuck = bool(snap.holds), bool(world.clones_of(name))
         if any(stuck) and not defer:
-            why = "dataset is busy" if stuck[0] else "snapshot is cloned"
+            why = _held(world, name) if stuck[0] else "snapshot is cloned"
             faults.append(f"cannot destroy snapshot {name}: {why}\n")
         doomed.append(pair)
     if faults:
@@ -73,6 +73,10 @@ def remove_snapshots(world: World, names: Sequence[str], defer: bool = False) ->
         dataset.snapshots.remove(snap)
         dataset.changed_at = world.now
     return faults
+
+
+def _held(world: World, name: str) -> str:
+    return f"it's being held. Run 'zfs holds -r {name}' to see holders." if world.newer else "dataset is busy"
 
 
 def _let_go(world: World, clone: Dataset) -> None:

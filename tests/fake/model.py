@@ -212,6 +212,14 @@ class World:
     txg: int = 4
     _issued: int = 0
 
+    @property
+    def newer(self) -> bool:
+        """Whether it does as OpenZFS 2.3.9 was seen to do, else as 2.1.11.
+
+        Which release between the two brought each difference was not measured.
+        """
+        return self.version >= (2, 3, 0)
+
     def new_guid(self) -> int:
         """A fresh 64-bit GUID; never the same twice, in no world of this process."""
         self._issued += 1

@@ -6,8 +6,8 @@ does with the two lists (``zfs_ioc_recv_impl``): the stream's properties become 
 replace all that were received before; ``-o`` sets a *local* one on the top dataset and an explicit
 inheritance below it; ``-x`` sets an explicit inheritance, so that the received value stays on
 record and is not used. What cannot be inherited is taken out of the stream's list instead. Of the four
-limits on space that holds for a new dataset alone: on one that exists ``-x`` changes sides each time, it
-clears a received value and lets one in where there is none (measured on 2.1.11).
+limits on space 2.1 does so for a new dataset alone: on one that exists ``-x`` changes sides each time, it
+clears a received value and lets one in where there is none (measured on 2.1.11; on 2.3.9 no more).
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ class Override:
     excluded: tuple[str, ...] = ()
     origin: str = ""
 
-    def check(self) -> None:
-        """``RefusedError`` where one of them can never be received."""
+    def check(self, newer: bool) -> None:
+        """``RefusedError`` where one of them can never be received; ``newer``: see ``World``."""
+        words = "cannot receive: " * (2 if newer else 1)
         for name in (*self.values, *self.excluded):
             real = ALIASES.get(name, name)
             if is_user(real):
                 continue
             native = NATIVE.get(real)
             if native is None or real in READONLY or real in ("version", "volsize"):
-                raise RefusedError(f"cannot receive: invalid property '{name}'")
+                raise RefusedError(f"{words}invalid property '{name}'")
             if native.nature is Nature.ONCE and real not in ("encryption", "keyformat", "pbkdf2iters"):
-                raise RefusedError(f"cannot receive: invalid property '{name}'")
+                raise RefusedError(f"{words}invalid property '{name}'")
 
     def judge(self, kind: Kind, raw: bool, recursive: bool, words: str) -> None:
         """``RefusedError`` where one of them does not go with this stream."""
@@ -63,14 +64,14 @@ LIMITS = ("quota", "refquota", "reservation", "refreservation")
 
 
 def apply_props(
-    dataset: Dataset, sent: dict[str, str] | None, override: Override, *, top: bool, new: bool
+    dataset: Dataset, sent: dict[str, str] | None, override: Override, *, top: bool, limits: bool
 ) -> str:
     """Set the properties of a dataset that is being received; answers warnings for stderr.
 
-    ``sent`` is ``None`` for a stream without properties: then what was received before stays. ``new`` is
-    whether this receive makes the dataset.
+    ``sent`` is ``None`` for a stream without properties: then what was received before stays. ``limits`` is
+    whether ``-x`` keeps limits on space off for certain.
     """
-    warnings, masks = _exclude(dataset, sent, override, new)
+    warnings, masks = _exclude(dataset, sent, override, limits)
     values: dict[str, str] = {}
     for name, value in override.values.items():
         if _fits(name, dataset.kind):
@@ -91,7 +92,7 @@ def apply_props(
 
 
 def _exclude(
-    dataset: Dataset, sent: dict[str, str] | None, override: Override, new: bool
+    dataset: Dataset, sent: dict[str, str] | None, override: Override, limits: bool
 ) -> tuple[str, list[str]]:
     """Take what ``-x`` names out of ``sent``; answers warnings, and what is masked instead."""
     warnings = ""
@@ -106,7 +107,7 @@ def _exclude(
         if cell is not None and cell.local is not None:
             continue
         if not _inheritable(name) and sent is not None and name in sent:
-            if new or name not in LIMITS or (cell is not None and cell.received is not None):
+            if limits or name not in LIMITS or (cell is not None and cell.received is not None):
                 del sent[name]
         elif _inheritable(name):
             masks.append(name)

@@ -22,6 +22,7 @@ from tests.fake.receiving import (
     Package,
     ReceiveFlags,
     begin,
+    destination,
     finish,
     give_up,
     set_props,
@@ -54,8 +55,8 @@ class Receiver:
 
     def run(self) -> None:
         """Receive what comes; ``RefusedError`` where anything fails."""
-        self.flags.override.check()
         with self.store.world() as world:
+            self.flags.override.check(world.newer)
             if self.flags.prefix and world.dataset(self.flags.target) is None:
                 raise RefusedError(f"cannot receive: specified fs ({self.flags.target}) does not exist")
             if self.flags.override.origin and world.find_snapshot(self.flags.override.origin) is None:
@@ -105,12 +106,30 @@ class Receiver:
                 # Another sender's: only what was swallowed (see _skip) can lead here.
                 self._package(contained)
                 continue
-            self._one(contained, package)
+            try:
+                self._one(contained, package)
+            except RefusedError as refused:
+                raise RefusedError(refused.text + self._looked_for(contained, package)) from None
         if renaming:
             soft = self._set_right(package)
         self._encryption_roots(package)
         if soft:
             raise RefusedError("")
+
+    def _looked_for(self, nv: Nv, package: Package) -> str:
+        """What 2.3 adds where a raw package breaks off: it sets keys right on the top, which is not there.
+
+        Unless there was no place for it, and so no top.
+        """
+        if not (package.nv and package.nv.get("raw")):
+            return ""
+        name = self.top or destination(nv, package.sendfs, self.flags, package).partition("@")[0]
+        with self.store.world() as world:
+            parent = world.dataset(name.rpartition("/")[0])
+            placed = parent is not None and parent.kind.value == "filesystem" and not nv["fromguid"]
+            if not world.newer or world.dataset(name) is not None or not (self.top or placed):
+                return ""
+        return f"cannot open '{name}': {NO_DATASET}\n"
 
     def _one(self, nv: Nv, package: Package) -> None:
         with self.store.world() as world:
@@ -185,10 +204,12 @@ class Receiver:
         """Pass over a stream as ``recv_skip`` of libzfs does, after the kernel refused it.
 
         The kernel has read the record after the begin record by then. Where that was the end (an
-        empty incremental), what follows is swallowed up to *its* end: measured on 2.1.11.
+        empty incremental), what follows is swallowed up to *its* end: measured on 2.1.11. 2.3.9 knows.
         """
+        with self.store.world() as world:
+            swallows = incoming.already_there and not world.newer
         try:
-            if incoming.already_there:
+            if swallows:
                 read_record(self.reader)
             while read_record(self.reader).kind is not Kind.END:
                 pass

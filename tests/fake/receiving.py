@@ -123,7 +123,7 @@ def begin(world: World, nv: Nv, package: Package, flags: ReceiveFlags) -> Incomi
     elif nv.get("raw") and not dataset.encrypted:
         raise RefusedError(f"{words}: cannot perform raw receive on top of existing unencrypted dataset")
     elif not nv.get("raw") and dataset.encrypted:
-        _judge_encrypting(dataset, nv, words, flags)
+        _judge_encrypting(dataset, nv, words, flags.resumable and not world.newer)
     raw = bool(nv.get("raw"))
     flags.override.judge(Kind(str(nv["kind"])), raw, package.recursive, words)
     incoming = Incoming(
@@ -139,6 +139,10 @@ def begin(world: World, nv: Nv, package: Package, flags: ReceiveFlags) -> Incomi
     if flags.dryrun:
         return incoming
     if dataset is not None and resuming:
+        if world.newer and dataset.partial is None and not fromguid:
+            raise RefusedError(
+                f"{words}: Resuming recv on existing destination '{name}'\nmust specify -F to overwrite it"
+            )
         _continue(dataset, incoming, words, flags)
     elif dataset is not None:
         _start_existing(world, dataset, incoming, new_stream, flags)
@@ -185,7 +189,7 @@ def _judge_absent(world: World, name: str, nv: Nv, words: str, package: Package,
     if parent.kind is not Kind.FILESYSTEM:
         raise RefusedError(f"{words}: parent '{parent_name}' is not a filesystem")
     if parent.encrypted and not nv.get("raw") and not _stays_clear(package, flags):
-        _judge_encrypting(parent, nv, words, flags)
+        _judge_encrypting(parent, nv, words, flags.resumable and not world.newer)
 
 
 def _stays_clear(package: Package, flags: ReceiveFlags) -> bool:
@@ -197,13 +201,16 @@ def _stays_clear(package: Package, flags: ReceiveFlags) -> bool:
     return bool(package.entries) and "encryption" not in named
 
 
-def _judge_encrypting(keeper: Dataset, nv: Nv, words: str, flags: ReceiveFlags) -> None:
-    """Data in clear that is to be encrypted with the key of the dataset itself or of its parent."""
+def _judge_encrypting(keeper: Dataset, nv: Nv, words: str, misled: bool) -> None:
+    """Data in clear that is to be encrypted with the key of the dataset itself or of its parent.
+
+    ``misled``: libzfs of 2.1 gives a wrong reason with ``-s``, that of 2.3 the true one.
+    """
     if not keeper.key_loaded:
         raise RefusedError(f"{words}: inherited key must be loaded")
     if nv.get("embedok") and not whole(nv, "resume"):
         why = "incompatible embedded data stream feature with encrypted receive."
-        raise RefusedError(f"{words}: {WRONG_KERNEL if flags.resumable else why}")
+        raise RefusedError(f"{words}: {WRONG_KERNEL if misled else why}")
 
 
 def _create_parents(world: World, name: str, stop: str) -> None:
@@ -319,7 +326,7 @@ def set_props(world: World, incoming: Incoming, package: Package, flags: Receive
     entry = next((e for e in package.entries if whole(incoming.nv, "toguid") in e.snaps.values()), None)
     sent = dict(entry.props) if entry is not None and entry.props is not None else None
     dataset = world.datasets[incoming.name]
-    said = apply_props(dataset, sent, flags.override, top=top, new=incoming.newfs)
+    said = apply_props(dataset, sent, flags.override, top=top, limits=incoming.newfs or world.newer)
     wanted = dataset.settings.get("refreservation")
     if sent is not None and wanted is not None and int(wanted.received or 0) > incoming.room:
         wanted.received = None

@@ -10,7 +10,7 @@ import pytest
 from cyber_zfs_backup.actions import retry
 from tests.fake.front import Streams
 from tests.fake.host import FakeHost
-from tests.unit.actions.rig import LEVEL, ONLY_PUSH, REPLICATE, THERE, Rig, action, kinds, problems
+from tests.unit.actions.rig import FORCED, LEVEL, ONLY_PUSH, REPLICATE, THERE, Rig, action, kinds, problems
 
 BIG = 60_000
 INVALID = "cannot receive resume stream: kernel modules must be upgraded to receive this stream.\n"
@@ -149,6 +149,42 @@ def test_a_partial_receive_that_moved_on_meanwhile_is_gone_on_with_from_there(
     monkeypatch.setattr(FakeHost, "attempt", attempt)
     result = rig.run(actions=ONLY_PUSH)
     assert result.exit_code == 0, problems(result)
+    assert rig.here == rig.there
+
+
+@pytest.mark.parametrize("version", [(2, 1, 11), (2, 3, 9)])
+def test_a_partial_receive_of_a_first_stream_that_has_ended_meanwhile_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, version: tuple[int, int, int]
+) -> None:
+    """The receive of a dead connection has taken the rest: zfs refuses the resumed stream, 2.3 in words of
+    its own. What has arrived is seen, and a newer snapshot goes on from there."""
+    rig = Rig("a")
+    rig.always = {"send_mode": LEVEL, "lanes": 1}
+    rig.receiver.world.version = version
+    rig.size = BIG
+    rig.link.break_next(20_000)
+    assert rig.night(force=FORCED).exit_code == 75
+    (path,) = rig.tokens()
+    real = FakeHost.attempt
+    refused: list[tuple[int, Streams]] = []
+
+    def attempt(self: FakeHost, command: tuple[str, ...], streams: object = None) -> object:
+        if self is not rig.receiver or command[1] != "receive" or refused:
+            return real(self, command, streams)  # type: ignore[arg-type]
+        data: list[bytes] = []
+        rig.link.source.execute(("zfs", "send", "-t", rig.tokens()[path]), Streams(write=data.append))
+        late = Streams(io.BytesIO(b"".join(data)))
+        assert rig.receiver.execute(("zfs", "receive", "-s", "-u", rig.full(path, THERE)), late)[0] == 0
+        assert not rig.tokens()
+        refused.append(real(self, command, streams))  # type: ignore[arg-type]
+        return refused[0]
+
+    monkeypatch.setattr(FakeHost, "attempt", attempt)
+    result = rig.night()
+    assert result.exit_code == 0, problems(result)
+    ((status, streams),) = refused
+    assert status == 1
+    assert ("Resuming recv on existing destination" in "".join(streams.err)) == (version > (2, 3))
     assert rig.here == rig.there
 
 

@@ -21,6 +21,11 @@ ROWS = [
         Trouble.EXISTS,
     ),
     (1, "cannot destroy snapshot tank@a: dataset is busy", Trouble.BUSY),
+    (
+        1,
+        "cannot destroy snapshot tank@a: it's being held. Run 'zfs holds -r tank@a' to see holders.",
+        Trouble.BUSY,
+    ),
     (1, "cannot receive incremental stream: dataset is busy", Trouble.BUSY),
     (1, "cannot destroy 'vault/x/%recv': dataset is busy", Trouble.BUSY),
     (
@@ -48,6 +53,14 @@ ROWS = [
         "match incremental source",
         Trouble.NO_MATCH,
     ),
+    (
+        1,
+        "cannot receive resume stream: Resuming recv on existing destination 'vault/x'\n"
+        "must specify -F to overwrite it",
+        Trouble.NO_MATCH,
+    ),
+    (255, "cannot set property for 'tank/x': permission denied", Trouble.NOT_PERMITTED),
+    (255, "cannot set property for 'tank/x': invalid property 'nope'", Trouble.UNKNOWN),
     (1, "cannot receive new filesystem stream: out of space", Trouble.NO_SPACE),
     (1, "cannot receive incremental stream: destination vault/x space quota exceeded.", Trouble.OVER_QUOTA),
     (1, "cannot receive: failed to read from stream", Trouble.CUT_OFF),

@@ -354,7 +354,7 @@ def test_a_quota_a_slow_client_and_many_connections(lab: Lab, product: Product, 
     guest = client.guest
     guest.script(f"rm {client.state}/bytes-*")
     slow = guest.start(
-        ["sh", "-c", f"sleep 90 | ssh -F {SSH_CONFIG} alpha 'zfs receive -s -u {client.root}/slow'"],
+        ["sh", "-c", f"sleep 600 | ssh -F {SSH_CONFIG} alpha 'zfs receive -s -u {client.root}/slow'"],
         timeout=120,
     )
     guest.script(
@@ -376,6 +376,7 @@ def test_a_quota_a_slow_client_and_many_connections(lab: Lab, product: Product, 
     ran = other.run("--force-non-incremental")
     assert ran.status == 0, ran.errors
     assert holds_all(other)
+    guest.script("pkill -x -f 'sleep 600'")
     slow.wait()
     # Neither reaches what is the other's.
     assert other.tries(f"zfs list -Hp -o guid -d 0 {client.root}").status == 77

@@ -355,7 +355,7 @@ def test_a_quota_a_slow_client_and_many_connections(lab: Lab, product: Product, 
     guest.script(f"rm {client.state}/bytes-*")
     slow = guest.start(
         ["sh", "-c", f"sleep 600 | ssh -F {SSH_CONFIG} alpha 'zfs receive -s -u {client.root}/slow'"],
-        timeout=120,
+        timeout=600,
     )
     guest.script(
         "i=0; until pgrep -u zippy -x zfs > /dev/null; do i=$((i + 1)); [ $i -lt 300 ]; sleep 0.1; done"

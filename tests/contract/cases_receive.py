@@ -52,8 +52,9 @@ def case_receive_without_a_parent(z: Zfs) -> None:
         ),
         ("nopool", "cannot receive new filesystem stream: destination 'nopool' does not exist\n"),
     ):
-        said = z.pipe((f"{z.src}@s",), ("-s", "-u", target))
-        assert (said.status, said.err) == (1, lines)
+        for options in ((), ("-w", "-p")):
+            said = z.pipe((*options, f"{z.src}@s"), ("-s", "-u", target))
+            assert (said.status, said.err) == (1, lines), options
 
 
 def case_receive_below_a_volume(z: Zfs) -> None:

@@ -105,12 +105,16 @@ def case_a_stream_cut_before_its_first_record(z: Zfs) -> None:
 
 
 def case_a_cut_stream_without_s(z: Zfs) -> None:
-    """Without ``-s`` nothing is kept."""
+    """Without ``-s`` nothing is kept. 2.3 looks for the top of a raw package that broke off, and says so."""
     z.write(z.src, "file", BIG)
     z.snap("one")
-    said = z.pipe((f"{z.src}@one",), ("-u", f"{z.dst}/t"), cut=0.6)
-    assert (said.status, said.err) == (1, "cannot receive new filesystem stream: incomplete stream\n")
-    assert z.names(z.dst) == [""]
+    broken = "cannot receive new filesystem stream: incomplete stream\n"
+    for options in ((), ("-w",), ("-p",), ("-w", "-p"), ("-w", "-R")):
+        said = z.pipe((*options, f"{z.src}@one"), ("-u", f"{z.dst}/t"), cut=0.6)
+        raw_package = len(options) == 2
+        look = f"cannot open '{z.dst}/t': dataset does not exist\n" if z.newer and raw_package else ""
+        assert (said.status, said.err) == (1, broken + look), options
+        assert z.names(z.dst) == [""]
 
 
 def case_a_resumed_stream_that_breaks_again(z: Zfs) -> None:

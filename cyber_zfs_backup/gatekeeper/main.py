@@ -38,6 +38,7 @@ class Programs:
         try:
             os.execvpe(argv[0], argv, _ENV)  # noqa: S606 - no shell is what is wanted
         except OSError as error:
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
             raise RefusedError(f"{argv[0]} cannot be run: {error.strerror}") from None
 
     def answer(self, line: str) -> None:

@@ -16,12 +16,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from ..model.names import own_time
-
-_AHEAD = timedelta(days=1)
-"""So far may a sender's clock be ahead of ours, and its names still be believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +94,7 @@ def _believed(own: Sequence[Row], seen: Sequence[datetime]) -> list[datetime]:
     times: list[datetime] = []
     for row, when in zip(own, seen, strict=True):
         named = own_time(row.name) or when
-        fits = named <= when + _AHEAD and (not times or named >= times[-1])
+        fits = named <= when and (not times or named >= times[-1])
         times.append(named if fits else max(when, times[-1]) if times else when)
     return times
 

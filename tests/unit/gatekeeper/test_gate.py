@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import ast
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -297,6 +298,8 @@ def test_what_it_is_started_with(
     assert error.startswith("cyber-zfs-receive: refused: ")
     assert error.count("\n") == 1
     assert said in error
+    # What could not be run in our place has left us as we were.
+    assert signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN
 
 
 def test_options_stand_for_a_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,17 @@ def test_a_history_that_came_in_one_night_is_kept_by_its_names() -> None:
     }
 
 
+def test_a_name_that_is_ahead_of_the_clock_begins_no_day() -> None:
+    rows, _ = nights(4)
+    now = START + DAY * 4
+    seen = [Mark(now.timestamp(), 41)]
+
+    def older(named: datetime) -> set[str]:
+        return kept([*rows, row(5, named)], seen, now).keys() - {own_name(named)}
+
+    assert older(now + timedelta(hours=21)) == older(now) != set()
+
+
 def test_foreign_names_are_nobodys_affair() -> None:
     assert keepers([Row("by hand", 1, 1)], [], START.timestamp(), KEEP) == {}
 

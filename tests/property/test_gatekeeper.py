@@ -23,8 +23,8 @@ from cyber_zfs_backup.gatekeeper.policy import Mode, Policy
 
 from .gate_oracle import NAMES, ROOT, allowed, lines, mutated
 
-CASES = int(os.environ.get("CYBER_ZFS_BACKUP_GATE_CASES") or 20_000)
-SEED = int(os.environ.get("CYBER_ZFS_BACKUP_SEED") or (secrets.randbelow(10**6) if CASES > 20_000 else 1))
+CASES = int(os.environ.get("CYBER_ZFS_BACKUP_GATE_CASES") or 10_000)
+SEED = int(os.environ.get("CYBER_ZFS_BACKUP_SEED") or (secrets.randbelow(10**6) if CASES > 10_000 else 1))
 
 _D = rf"{ROOT}(/[A-Za-z0-9_.: -]+)*"
 _X = "".join(f"-x {name} " for name in (

@@ -16,7 +16,7 @@ import pytest
 from tests.guest import cache, prepare
 from tests.guest.channel import Channel, GuestError
 from tests.guest.inside.wire import MARKER, Frame, FrameReader, Kind
-from tests.guest.qemu import Accelerator, Setup, accelerator
+from tests.guest.qemu import EMULATED, Accelerator, Setup, accelerator
 from tests.guest.recipe import Recipe, Source, Suite, debian_lines, read_sources
 
 RECIPE = Recipe(Suite.BOOKWORM)
@@ -200,7 +200,7 @@ class TestQemu:
     def test_emulated(self) -> None:
         words = Setup(Path("/i/vmlinuz"), Path("/i/initrd.img"), Accelerator.TCG).command()
         assert _after("-accel", words) == ["tcg,thread=multi"]
-        assert _after("-cpu", words) == ["max"]
+        assert _after("-cpu", words) == [EMULATED]
         assert _after("-kernel", words) == ["/i/vmlinuz"]
         assert "-loadvm" not in words
 

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,16 @@ __all__ = ["built", "previous", "room"]
 # How long an example takes is the machine's affair: a busy one must not fail a test (DESIGN: no timed tests).
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def records_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What the program puts on record in tests is not put among this machine's own."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STATE_DIRECTORY", str(folder))
+        yield folder
+
 
 TOLD = pytest.StashKey[dict[str, list[str]]]()
 """Lines by title that are shown at the session's end."""

@@ -9,7 +9,6 @@ import random
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
@@ -25,6 +24,7 @@ from . import report
 from .attempt import attempt
 from .back import Back, Copy, read_copies, real_back, result_of
 from .content import read_files, read_volume
+from .journal import Journal, state_folder
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
 from .scratch import ScratchError, mounted, scratch_dataset
 from .transfers import broken_side
@@ -54,11 +54,6 @@ class Exercised:
     def good(self) -> bool:
         """Whether nothing was found to be wrong."""
         return self.verdict in (Verdict.EQUAL, Verdict.ARRIVED)
-
-
-def state_folder() -> Path:
-    """Where the results are kept: the service's own state directory, or the package's."""
-    return Path(os.environ.get("STATE_DIRECTORY", "/var/lib/cyber-zfs-backup").partition(":")[0])
 
 
 def drill(request: Drill, surface: Surface) -> RunResult:
@@ -241,7 +236,7 @@ def _problem(drilling: Drilling, done: Exercised) -> Problem:
 
 
 def _record(drilling: Drilling, done: Sequence[Exercised], state: Path, seconds: float) -> Iterator[Problem]:
-    """Append one line to the record, in one write, so that two drills never mix."""
+    """Append one line to the record."""
     line = {
         "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "dataset": drilling.request.dataset,
@@ -261,22 +256,11 @@ def _record(drilling: Drilling, done: Sequence[Exercised], state: Path, seconds:
     }
     path = state / "drills.jsonl"
     try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _appending(path) as file:
-            os.write(file, f"{json.dumps(line)}\n".encode())
+        Journal(path).add([f"{json.dumps(line)}\n"])
     except OSError as error:
         yield Problem(
             f"the result cannot be recorded: {error.strerror}", str(path), "make it writable", "record"
         )
-
-
-@contextmanager
-def _appending(path: Path) -> Iterator[int]:
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        yield file
-    finally:
-        os.close(file)
 
 
 def _summed_up(

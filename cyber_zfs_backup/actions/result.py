@@ -96,14 +96,15 @@ class RunResult:
     @property
     def exit_code(self) -> int:
         """The exit code that ``EXIT_CODES`` gives to the actions' outcomes."""
-        return _exit_code(self.actions)
+        return exit_code(self.actions)
 
     def exit_code_of(self, destination: str) -> int:
         """The same of one destination's actions alone."""
-        return _exit_code(action for action in self.actions if action.destination == destination)
+        return exit_code(action for action in self.actions if action.destination == destination)
 
 
-def _exit_code(actions: Iterable[ActionResult]) -> int:
+def exit_code(actions: Iterable[ActionResult]) -> int:
+    """The exit code that ``EXIT_CODES`` gives to the outcomes of these actions."""
     outcomes = {action.outcome for action in actions}
     return next((code for outcome, code in EXIT_CODES if outcome in outcomes), 0)
 

@@ -8,6 +8,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from ..actions.result import RunResult, Surface
 from ..config.drilling import Drill
@@ -73,6 +74,8 @@ def _guarded(words: Sequence[str]) -> int:
 
 def _work(request: Request, surface: Surface) -> int:
     result = _dispatch(request, surface)
+    if isinstance(request.work, Job):
+        _history().record(request.work, result)
     try:
         show.show(result, request.show)
     except OSError as error:
@@ -103,6 +106,10 @@ def _dispatch(request: Request, surface: Surface) -> RunResult:
     action = getattr(importlib.import_module(f"..actions.{module}", __package__), function or module)
     result: RunResult = action(request.work, surface)
     return result
+
+
+def _history() -> ModuleType:
+    return importlib.import_module("..actions.history", __package__)
 
 
 def _usage(message: str, words: Sequence[str]) -> int:
@@ -137,6 +144,8 @@ def _internal(request: Request, error: Exception) -> int:
 
 
 def _broke_off(request: Request, kind: str, message: str, exit_code: int) -> int:
+    if isinstance(request.work, Job):
+        _history().record_broken(request.work, request.began, message, exit_code)
     try:
         show.show_error(request, kind, message, exit_code)
     except OSError as error:

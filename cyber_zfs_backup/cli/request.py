@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum
 
 from ..config.drilling import Drill
@@ -57,7 +58,8 @@ class Show:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call of the command, understood and checked."""
+    """One call of the command, understood and checked, and when that was."""
 
     work: Work
     show: Show = Show()
+    began: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)

@@ -114,6 +114,8 @@ class Ground:
             "PYTHONPATH": str(CHECKOUT),
             "NO_COLOR": "1",
             "PYTHONWARNINGS": "ignore",
+            # What it puts on record goes with the rest.
+            "STATE_DIRECTORY": str(self.folder / "state"),
         }
         began = time.monotonic()
         process = subprocess.Popen(

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A check-up of a tree and its copy: what is kept for whom, what hangs, what would mount. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ..model.names import join, own_time
+from ..model.trees import Tree
+from .findings import Finding, fails, good, warning
+from .ledger import Ledger
+
+FUTURE = timedelta(seconds=60)
+"""A name that is so far ahead of now is no matter of clocks that differ a little."""
+
+TOKEN_AGE = timedelta(days=1)
+BASE_AGE = timedelta(days=30)
+"""A destination that has got nothing for so long is probably forgotten, and what it keeps grows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the source keeps. ``ledgers`` are the records by their tags; ``nested`` are tags of other jobs whose
+    tree contains this one or lies in it. ``holds`` and ``marks`` count what carries a tag; ``base`` is the
+    oldest snapshot's name with a hold of the tag."""
+
+    ledgers: Mapping[str, Ledger]
+    nested: frozenset[str] = frozenset()
+    holds: Mapping[str, int] = field(default_factory=dict)
+    marks: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """How a dataset of the copy would act. Empty words where nobody could be asked."""
+
+    mountpoint: str = ""
+    canmount: str = ""
+    mounted: str = ""
+    readonly: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Whose key a dataset has: ``root`` is the full name of its encryption root, empty for none."""
+
+    root: str = ""
+    status: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """The receiver's tree, and what goes with it by its paths. ``unfinished`` is the name of the snapshot that each
+    resume token asks for, or ``None`` where the source cannot go on from it."""
+
+    where: str
+    tree: Tree
+    unfinished: Mapping[str, str | None] = field(default_factory=dict)
+    still: Mapping[str, Still] = field(default_factory=dict)
+    keys: Mapping[str, Key] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The source's tree. ``live`` are the mount points in use there; ``command`` says which tree in a command."""
+
+    where: str
+    tree: Tree
+    kept: Kept
+    keys: Mapping[str, Key] = field(default_factory=dict)
+    live: frozenset[str] = frozenset()
+
+    @property
+    def command(self) -> str:
+        """The option that names the tree."""
+        return f"--dataset {self.tree.root}"
+
+
+def examine_source(source: Source, now: datetime) -> Iterator[Finding]:
+    """What the source's tree shows by itself."""
+    yield from _future(source, source.tree, source.where, now)
+    yield from _leaks(source)
+    yield from _forgotten(source, now)
+    roots = sorted({key.root for key in source.keys.values() if key.root})
+    if roots:
+        shown = ", ".join(roots[:3]) + (f" and {len(roots) - 3} more" if len(roots) > 3 else "")
+        yield good("encryption", source.where, f"{len(roots)} encryption roots ({shown}): keep a copy of their keys")
+
+
+def examine_copy(source: Source, copy: Copy, now: datetime) -> Iterator[Finding]:
+    """What the copy shows, and what it shows beside the source."""
+    yield from _future(source, copy.tree, copy.where, now)
+    yield from _tokens(copy, now)
+    yield from _encryption(source, copy)
+    yield from _mounts(source, copy)
+    yield from _clones(copy)
+
+
+def _future(source: Source, tree: Tree, where: str, now: datetime) -> Iterator[Finding]:
+    names = {
+        snapshot.name
+        for dataset in tree.datasets.values()
+        for snapshot in dataset.snapshots
+        if (own_time(snapshot.name) or now) > now + FUTURE
+    }
+    here = tree is source.tree
+    for name in sorted(names):
+        what = f"the snapshot {name} of {tree.root} is dated in the future"
+        remedy = f"cyber-zfs-backup quarantine {name} {source.command}"
+        # On the source expire refuses to work; there it only stays longer than it should.
+        yield (fails if here else warning)("future", where, what, remedy)
+    if not names:
+        yield good("future", where, f"no snapshot of {tree.root} is dated in the future")
+
+
+def _leaks(source: Source) -> Iterator[Finding]:
+    kept = source.kept
+    known = {*kept.ledgers, *kept.nested}
+    lost = sorted({*kept.holds, *kept.marks} - known)
+    for tag in lost:
+        has = [(kept.holds.get(tag, 0), "holds"), (kept.marks.get(tag, 0), "bookmarks")]
+        told = " and ".join(f"{count} {what}" for count, what in has if count)
+        what = f"{told} of {source.tree.root} are for a destination ({tag}) that is on no record"
+        yield warning("leaked", source.where, what, f"cyber-zfs-backup forget {tag} {source.command}")
+    if not lost:
+        yield good("leaked", source.where, "every hold and bookmark of ours belongs to a destination on record")
+
+
+def _forgotten(source: Source, now: datetime) -> Iterator[Finding]:
+    for tag, ledger in sorted(source.kept.ledgers.items()):
+        times = [own_time(name) for name in (ledger.root.base, *ledger.root.pending) if name]
+        newest = max((time for time in times if time is not None), default=None)
+        if newest is not None and now - newest > BASE_AGE:
+            days = (now - newest) // timedelta(days=1)
+            yield warning(
+                "forgotten",
+                source.where,
+                f"{ledger.root.to} has got nothing for {days} days, and keeps what has been there since then",
+                f"push to it again, or where it is gone: cyber-zfs-backup forget {tag} {source.command}",
+            )
+
+
+def _tokens(copy: Copy, now: datetime) -> Iterator[Finding]:
+    for path, name in copy.unfinished.items():
+        full = copy.tree.full(path)
+        if name is None:
+            what = f"{full} has a partial receive that the source can no longer continue"
+            yield warning("token", copy.where, what, f"the next push clears it; by hand: zfs receive -A {full}")
+            continue
+        when = own_time(name)
+        if when is not None and now - when > TOKEN_AGE:
+            what = f"{full} has a partial receive of @{name}, which is older than a day"
+            yield warning("token", copy.where, what, f"push again: it goes on from there; else zfs receive -A {full}")
+    if not copy.unfinished:
+        yield good("token", copy.where, "no partial receive is left")
+
+
+def _encryption(source: Source, copy: Copy) -> Iterator[Finding]:
+    mixed = False
+    for path, mine in source.tree.datasets.items():
+        theirs = copy.tree.datasets.get(path)
+        if theirs is None or not theirs.snapshots or mine.encrypted == theirs.encrypted:
+            continue
+        mixed = True
+        full = copy.tree.full(path)
+        if mine.encrypted:
+            what = f"{full} is not encrypted, and its source is: no stream fits on it"
+            remedy = f"as root there: zfs rename {full} {full}-clear; the next push sends it anew, encrypted"
+            yield fails("encryption", copy.where, what, remedy)
+            continue
+        key = copy.keys.get(path, Key())
+        what = f"{full} is encrypted there and not on the source: it is sent in clear over the line"
+        if key.status == "unavailable":
+            yield fails("encryption", copy.where, f"{what}, and its key is not loaded", f"zfs load-key {key.root}")
+        else:
+            what = f"{what}, and needs its key at each push"
+            yield warning("encryption", copy.where, what, f"zfs load-key {key.root or full}, after each boot there")
+    for path, key in copy.keys.items():
+        above = key.root and key.root != copy.tree.root and not key.root.startswith(f"{copy.tree.root}/")
+        if above:
+            mixed = True
+            what = f"{copy.tree.full(path)} has the key of {key.root}, which is not part of the copy"
+            yield warning("encryption", copy.where, what, f"keep the key of {key.root}: without it this is lost")
+            break
+    if not mixed:
+        yield good("encryption", copy.where, "each dataset is encrypted as its source is")
+
+
+def _mounts(source: Source, copy: Copy) -> Iterator[Finding]:
+    told = False
+    for path, still in copy.still.items():
+        full = copy.tree.full(path)
+        calm = f"zfs set mountpoint=none {full}"
+        if still.mountpoint.startswith("/") and still.canmount == "on":
+            told = True
+            shadows = still.mountpoint == "/" or still.mountpoint in source.live
+            over = ", where the source's own data are mounted" if shadows else ""
+            what = f"{full} mounts at {still.mountpoint}{over}"
+            yield warning("mount", copy.where, what, f"as root there: {calm}")
+        if not path and still.readonly == "off":
+            told = True
+            what = f"{full} can be written to: what is written there stops the next push"
+            yield warning("mount", copy.where, what, f"as root there: zfs set readonly=on {full}")
+    if copy.still and not told:
+        yield good("mount", copy.where, "nothing of the copy mounts or can be written to")
+
+
+def _clones(copy: Copy) -> Iterator[Finding]:
+    root = copy.tree.root
+    for path, dataset in copy.tree.datasets.items():
+        origin = dataset.origin
+        outside = origin and not origin.startswith((f"{root}@", f"{root}/"))
+        if outside:
+            what = f"{join(root, path)} is a clone of {origin}, which is not part of the copy"
+            remedy = f"look at it: zfs promote or zfs destroy {join(root, path)}; nobody else's data belong there"
+            yield warning("clone", copy.where, what, remedy)

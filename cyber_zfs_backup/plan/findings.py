@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a check-up finds: a value for each thing that was looked at, with the command that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Severity(IntEnum):
+    """How bad a finding is; the value is the exit code that it makes."""
+
+    GOOD = 0
+    WARNING = 1
+    FAILS = 2
+    """A backup would fail, or what it keeps would be worth nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    ``where`` is an end as messages name it; ``remedy`` is a command or what else to do, empty where all is well.
+    ``kind`` is a short stable word for machines, for example ``pool-capacity``.
+    """
+
+    severity: Severity
+    kind: str
+    where: str
+    what: str
+    remedy: str = ""
+
+
+def good(kind: str, where: str, what: str) -> Finding:
+    """Something that is as it should be."""
+    return Finding(Severity.GOOD, kind, where, what)
+
+
+def warning(kind: str, where: str, what: str, remedy: str) -> Finding:
+    """Something that somebody should look at before it is a trouble."""
+    return Finding(Severity.WARNING, kind, where, what, remedy)
+
+
+def fails(kind: str, where: str, what: str, remedy: str) -> Finding:
+    """Something that makes the next backup fail."""
+    return Finding(Severity.FAILS, kind, where, what, remedy)
+
+
+def worst(findings: Iterable[Finding]) -> Severity:
+    """The worst of them; GOOD where there are none."""
+    return max((finding.severity for finding in findings), default=Severity.GOOD)

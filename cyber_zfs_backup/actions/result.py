@@ -14,6 +14,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
+from ..plan.findings import Finding
+
 
 class Outcome(Enum):
     """How one action ended."""
@@ -32,9 +34,14 @@ class Outcome(Enum):
     FAILED = "failed"
     SKIPPED = "skipped"
     """Not tried, and that is no failure of its own (what it needs did not come about)."""
+    WARNINGS = "warnings"
+    CRITICAL = "critical"
+    """How a check-up ended: with something to look at, or with what makes a backup fail."""
 
 
 EXIT_CODES: tuple[tuple[Outcome, int], ...] = (
+    (Outcome.CRITICAL, 2),
+    (Outcome.WARNINGS, 1),
     (Outcome.CONFLICT, 65),
     (Outcome.FAILED, 1),
     (Outcome.PASSING, 75),
@@ -43,9 +50,10 @@ EXIT_CODES: tuple[tuple[Outcome, int], ...] = (
 )
 """The exit code of a run: that of the first row whose outcome any of its actions had; else 0.
 
-What needs a person comes first (trying again is useless), then what failed, then what is worth trying
-again, then what is done in part. 65 (EX_DATAERR) and 75 (EX_TEMPFAIL) are those of sysexits.h. Usage
-and configuration errors (2) and interruptions (130, 143) never come to a result.
+A check-up has the exits of its kind, and stands alone. What needs a person comes first (trying again is
+useless), then what failed, then what is worth trying again, then what is done in part. 65 (EX_DATAERR) and 75
+(EX_TEMPFAIL) are those of sysexits.h. Usage and configuration errors (2) and interruptions (130, 143) never
+come to a result.
 """
 
 
@@ -69,7 +77,7 @@ class ActionResult:
     ``summary`` is one line. ``lines`` are the plan with each reason (shown with -v, and in a dry run).
     ``figures`` are counts, bytes and seconds by name, for machines. ``destination`` is the label of the
     one that it was for; empty for what concerns the source alone. ``answer`` is what the person asked for, or
-    does next: always shown, unless --quiet says not to.
+    does next: always shown, unless --quiet says not to. ``findings`` are a check-up's.
     """
 
     action: str
@@ -80,6 +88,7 @@ class ActionResult:
     figures: Mapping[str, int | float | str] = field(default_factory=dict)
     destination: str = ""
     answer: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ snapshots on both sides. Meant to run once a day; safe to run as often as you li
 ABOUT = {
     "forget": "release what is kept for a destination that is gone",
     "verify": "compare the tree with its copies, and tell what differs",
+    "doctor": "look at both ends, and say what is wrong and what mends it",
     "quarantine": "rename a snapshot that is dated in the future",
     "receiver": "expire what the clients' archives on this machine give up",
     "setup": "make what a backup to a receiver that trusts nobody needs",
@@ -29,6 +30,7 @@ COMMANDS = f"""\
 commands beside the plain run (each has its own --help):
   cyber-zfs-backup forget DESTINATION     {ABOUT["forget"]}
   cyber-zfs-backup verify                 {ABOUT["verify"]}
+  cyber-zfs-backup doctor                 {ABOUT["doctor"]}
   cyber-zfs-backup quarantine SNAPSHOT    {ABOUT["quarantine"]}
   cyber-zfs-backup receiver expire        {ABOUT["receiver"]}
   cyber-zfs-backup setup SIDE             {ABOUT["setup"]}
@@ -78,9 +80,11 @@ json:
   "destinations": [{"label", "exit_code"}], "started", "seconds", "dry_run", "exit_code", "error",
   "actions": [{"action", "destination", "outcome", "summary", "lines", "answer",
   "problems": [{"what", "where", "remedy", "kind"}], "figures": {...}}]}. "started" is in UTC. "outcome" is
-  one of done, nothing, partial, conflict, passing, locked, failed, skipped. "error" is null, or
-  {"kind", "message"} where the run broke off. "figures" holds counts, bytes and seconds by name. Names may
-  be added later; "schema" grows when one changes its meaning. Arguments that cannot be read print none.
+  one of done, nothing, partial, conflict, passing, locked, failed, skipped, and of a check-up (doctor: exits
+  0, 1, 2) warnings, critical; its actions have "findings": [{"severity", "kind", "where", "what", "remedy"}].
+  "error" is null, or {"kind", "message"} where the run broke off. "figures" holds counts, bytes and seconds
+  by name. Names may be added later; "schema" grows when one changes its meaning. Arguments that cannot be
+  read print none.
 """
 
 EPILOG = "\n".join((COMMANDS, EXAMPLES, EXIT_CODES, JSON))
@@ -96,6 +100,16 @@ Read both sides whole and tell, dataset by dataset, what differs: snapshots that
 snapshots of one name that are two, partial receives, copies that were written to, datasets that only the
 receiver has. Changes nothing. Exit 0 only where both are equal (but for foreign snapshots of the receiver);
 3 where they differ, 65 where no push will mend it.
+"""
+
+DOCTOR = """\
+Look at both ends and at the way between them, and say, a line for each thing that is wrong, what it is and
+the command that mends it: versions and features of ZFS, health, room and growth of the pools, clocks,
+permissions, mount points of the copy, encryption and keys, partial receives, holds and bookmarks that nobody
+needs any more, snapshots in the future, timers, ssh's configuration, keys and known hosts. With -v also what
+is as it should be. Changes nothing; how much of each pool is used is noted in
+/var/lib/cyber-zfs-backup/pools.jsonl, for its growth. Exit 0 where all is well, 1 with warnings, 2 where a
+backup would fail.
 """
 
 QUARANTINE = """\

@@ -21,7 +21,7 @@ from ..config.job import (
     RetentionPolicy,
     UsageError,
 )
-from ..config.requests import ExpireReceived, Forget, Quarantine, Verify, destination_named
+from ..config.requests import Doctor, ExpireReceived, Forget, Quarantine, Verify, destination_named
 from ..plan.cost import SendMode
 from . import drilling, helptext, restoring
 from .options import (
@@ -204,6 +204,30 @@ def _verify(argv: Sequence[str], host: str) -> Request:
     return Request(work, show_of(options))
 
 
+def doctor_parser() -> argparse.ArgumentParser:
+    """The grammar of ``doctor``."""
+    parser = _Parser(f"{PROGRAM} doctor", helptext.DOCTOR)
+    what = parser.add_argument_group("what to look at")
+    add_dataset(what)
+    add_exclude(what)
+    what.add_argument(
+        "--here",
+        action="store_true",
+        help="look at the tree and at this machine alone, and at no receiver",
+    )
+    add_destination(parser.add_argument_group("where the copies are"), many=True)
+    add_source(parser.add_argument_group("where the tree is, if not on this machine"))
+    add_show(parser)
+    return parser
+
+
+def _doctor(argv: Sequence[str], host: str) -> Request:
+    options = doctor_parser().parse_args(argv)
+    destinations = () if options.here else destinations_of(options, host)
+    work = Doctor(dataset_of(options, host), destinations, source_of(options), exclude_of(options))
+    return Request(work, show_of(options))
+
+
 def receiver_parser() -> argparse.ArgumentParser:
     """The grammar of ``receiver``, whose one action is ``expire``."""
     parser = _Parser(f"{PROGRAM} receiver", helptext.RECEIVER)
@@ -254,6 +278,7 @@ class _Command:
 _COMMANDS = {
     "forget": _Command(forget_parser, _forget),
     "verify": _Command(verify_parser, _verify),
+    "doctor": _Command(doctor_parser, _doctor),
     "quarantine": _Command(quarantine_parser, _quarantine),
     "receiver": _Command(receiver_parser, _receiver),
     "setup": _Command(setup_parser, understand_setup),

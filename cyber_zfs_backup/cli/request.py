@@ -9,7 +9,7 @@ from enum import Enum
 
 from ..config.drilling import Drill
 from ..config.job import Job
-from ..config.requests import ExpireReceived, Forget, Quarantine, Verify
+from ..config.requests import Doctor, ExpireReceived, Forget, Quarantine, Verify
 from ..config.restoring import Restore, RestoreFile, RestoreList
 from ..config.setup import SetupReceiver, SetupSender
 
@@ -25,6 +25,7 @@ Work = (
     | RestoreFile
     | RestoreList
     | Drill
+    | Doctor
 )
 """What can be asked for."""
 

@@ -18,7 +18,9 @@ The JSON document (``SCHEMA`` counts its meaning; members may be added without a
                  the source alone), ``outcome``  (the values of
                  ``actions.result.Outcome``), ``summary``, ``lines`` (the plan with its reasons), ``answer``
                  (what was asked for, or what to do next, line by line), ``problems`` (each ``what``,
-                 ``where``, ``remedy``, ``kind``) and ``figures`` (numbers and words by name)
+                 ``where``, ``remedy``, ``kind``) and ``figures`` (numbers and words by name); of a check-up
+                 ``findings`` (each ``severity``: good, warning or fails, ``kind``, ``where``, ``what``,
+                 ``remedy``), the worst first
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from ..config.drilling import Drill
 from ..config.job import Action, Job
 from ..config.requests import ExpireReceived, Forget, Quarantine
 from ..config.setup import SetupReceiver, SetupSender
+from ..plan.findings import Finding, Severity
 from .escape import escape
 from .request import Lines, Request, Show, Work
 
@@ -53,7 +56,11 @@ _COLOURS = {
     Outcome.SKIPPED: "33",
     Outcome.CONFLICT: "31",
     Outcome.FAILED: "31",
+    Outcome.WARNINGS: "33",
+    Outcome.CRITICAL: "31",
 }
+_SEVERITIES = {Severity.GOOD: "good", Severity.WARNING: "warning", Severity.FAILS: "fails"}
+_SEVERITY_COLOURS = {Severity.GOOD: "32", Severity.WARNING: "33", Severity.FAILS: "31"}
 _WORDS = {
     Outcome.DONE: "done",
     Outcome.NOTHING: "nothing to do",
@@ -63,6 +70,8 @@ _WORDS = {
     Outcome.LOCKED: "locked",
     Outcome.FAILED: "failed",
     Outcome.SKIPPED: "skipped",
+    Outcome.WARNINGS: "look at this",
+    Outcome.CRITICAL: "a backup would fail",
 }
 
 _log = logging.getLogger(__name__)
@@ -151,17 +160,31 @@ def text(result: RunResult, how: Show, *, colour: bool) -> str:
         of = f" of {result.dataset}" if result.dataset else ""
         lines.append(escape(f"dry run{of}{receiver}: nothing has been changed"))
     for action in result.actions:
-        word = _WORDS[action.outcome]
-        if colour:
-            word = f"\x1b[{_COLOURS[action.outcome]}m{word}\x1b[0m"
+        word = _painted(_WORDS[action.outcome], _COLOURS[action.outcome], colour=colour)
         lines.append(f"{escape(_name(result, action))}: {word}: {escape(action.summary)}")
         lines += [f"  {escape(line)}" for line in action.answer]
+        lines += [
+            f"  {_finding(finding, colour=colour)}"
+            for finding in action.findings
+            if finding.severity is not Severity.GOOD or how.verbosity
+        ]
         if result.dry_run or how.lines is Lines.ALL:
             shown = (line for line in action.lines if how.verbosity or not line.startswith("keep "))
             lines += [f"  {escape(line)}" for line in shown]
     if len(result.actions) > 1 and not result.dry_run:
         lines.append(escape(_verdict(result)))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _painted(word: str, code: str, *, colour: bool) -> str:
+    return f"\x1b[{code}m{word}\x1b[0m" if colour else word
+
+
+def _finding(finding: Finding, *, colour: bool) -> str:
+    """One finding in one line: how bad, where, what, and what mends it."""
+    word = _painted(_SEVERITIES[finding.severity], _SEVERITY_COLOURS[finding.severity], colour=colour)
+    remedy = f"; mend: {finding.remedy}" if finding.remedy else ""
+    return f"{word}: {escape(f'{finding.where}: {finding.what}{remedy}')}"
 
 
 def _verdict(result: RunResult) -> str:
@@ -225,6 +248,16 @@ def _abandon(stream: TextIO) -> None:
 
 
 def _action(action: ActionResult) -> dict[str, object]:
+    findings = [
+        {
+            "severity": _SEVERITIES[finding.severity],
+            "kind": finding.kind,
+            "where": finding.where,
+            "what": finding.what,
+            "remedy": finding.remedy,
+        }
+        for finding in action.findings
+    ]
     return {
         "action": action.action,
         "destination": action.destination,
@@ -237,6 +270,7 @@ def _action(action: ActionResult) -> dict[str, object]:
             for problem in action.problems
         ],
         "figures": {name: _number(value) for name, value in action.figures.items()},
+        **({"findings": findings} if findings else {}),
     }
 
 

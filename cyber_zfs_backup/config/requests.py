@@ -92,6 +92,21 @@ class Verify:
 
 
 @dataclass(frozen=True, slots=True)
+class Doctor:
+    """Look at a tree, its copies and the ways between them; read only. Without destinations at the tree
+    alone."""
+
+    dataset: str
+    destinations: tuple[Destination, ...]
+    source: SourceHost = field(default_factory=SourceHost)
+    exclude: tuple[str, ...] = ()
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _check_root(self.dataset)
+
+
+@dataclass(frozen=True, slots=True)
 class ExpireReceived:
     """Expire what the archives of this machine's clients give up.
 

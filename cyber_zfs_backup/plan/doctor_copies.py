@@ -22,9 +22,9 @@ BASE_AGE = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the source keeps. ``ledgers`` are the records by their tags; ``nested`` are tags of other jobs whose
-    tree contains this one or lies in it. ``holds`` and ``marks`` count what carries a tag; ``base`` is the
-    oldest snapshot's name with a hold of the tag."""
+    """What the source keeps. ``ledgers`` are the records by their tags; ``nested`` are tags of other jobs
+    whose tree contains this one or lies in it. ``holds`` and ``marks`` count what carries a tag; ``base`` is
+    the oldest snapshot's name with a hold of the tag."""
 
     ledgers: Mapping[str, Ledger]
     nested: frozenset[str] = frozenset()
@@ -52,8 +52,8 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """The receiver's tree, and what goes with it by its paths. ``unfinished`` is the name of the snapshot that each
-    resume token asks for, or ``None`` where the source cannot go on from it."""
+    """The receiver's tree, and what goes with it by its paths. ``unfinished`` is the name of the snapshot
+    that each resume token asks for, or ``None`` where the source cannot go on from it."""
 
     where: str
     tree: Tree
@@ -64,7 +64,8 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The source's tree. ``live`` are the mount points in use there; ``command`` says which tree in a command."""
+    """The source's tree. ``live`` are the mount points in use there; ``command`` says which tree in a
+    command."""
 
     where: str
     tree: Tree
@@ -86,7 +87,9 @@ def examine_source(source: Source, now: datetime) -> Iterator[Finding]:
     roots = sorted({key.root for key in source.keys.values() if key.root})
     if roots:
         shown = ", ".join(roots[:3]) + (f" and {len(roots) - 3} more" if len(roots) > 3 else "")
-        yield good("encryption", source.where, f"{len(roots)} encryption roots ({shown}): keep a copy of their keys")
+        yield good(
+            "encryption", source.where, f"{len(roots)} encryption roots ({shown}): keep a copy of their keys"
+        )
 
 
 def examine_copy(source: Source, copy: Copy, now: datetime) -> Iterator[Finding]:
@@ -125,7 +128,9 @@ def _leaks(source: Source) -> Iterator[Finding]:
         what = f"{told} of {source.tree.root} are for a destination ({tag}) that is on no record"
         yield warning("leaked", source.where, what, f"cyber-zfs-backup forget {tag} {source.command}")
     if not lost:
-        yield good("leaked", source.where, "every hold and bookmark of ours belongs to a destination on record")
+        yield good(
+            "leaked", source.where, "every hold and bookmark of ours belongs to a destination on record"
+        )
 
 
 def _forgotten(source: Source, now: datetime) -> Iterator[Finding]:
@@ -147,12 +152,16 @@ def _tokens(copy: Copy, now: datetime) -> Iterator[Finding]:
         full = copy.tree.full(path)
         if name is None:
             what = f"{full} has a partial receive that the source can no longer continue"
-            yield warning("token", copy.where, what, f"the next push clears it; by hand: zfs receive -A {full}")
+            yield warning(
+                "token", copy.where, what, f"the next push clears it; by hand: zfs receive -A {full}"
+            )
             continue
         when = own_time(name)
         if when is not None and now - when > TOKEN_AGE:
             what = f"{full} has a partial receive of @{name}, which is older than a day"
-            yield warning("token", copy.where, what, f"push again: it goes on from there; else zfs receive -A {full}")
+            yield warning(
+                "token", copy.where, what, f"push again: it goes on from there; else zfs receive -A {full}"
+            )
     if not copy.unfinished:
         yield good("token", copy.where, "no partial receive is left")
 
@@ -173,16 +182,22 @@ def _encryption(source: Source, copy: Copy) -> Iterator[Finding]:
         key = copy.keys.get(path, Key())
         what = f"{full} is encrypted there and not on the source: it is sent in clear over the line"
         if key.status == "unavailable":
-            yield fails("encryption", copy.where, f"{what}, and its key is not loaded", f"zfs load-key {key.root}")
+            yield fails(
+                "encryption", copy.where, f"{what}, and its key is not loaded", f"zfs load-key {key.root}"
+            )
         else:
             what = f"{what}, and needs its key at each push"
-            yield warning("encryption", copy.where, what, f"zfs load-key {key.root or full}, after each boot there")
+            yield warning(
+                "encryption", copy.where, what, f"zfs load-key {key.root or full}, after each boot there"
+            )
     for path, key in copy.keys.items():
         above = key.root and key.root != copy.tree.root and not key.root.startswith(f"{copy.tree.root}/")
         if above:
             mixed = True
             what = f"{copy.tree.full(path)} has the key of {key.root}, which is not part of the copy"
-            yield warning("encryption", copy.where, what, f"keep the key of {key.root}: without it this is lost")
+            yield warning(
+                "encryption", copy.where, what, f"keep the key of {key.root}: without it this is lost"
+            )
             break
     if not mixed:
         yield good("encryption", copy.where, "each dataset is encrypted as its source is")
@@ -214,5 +229,7 @@ def _clones(copy: Copy) -> Iterator[Finding]:
         outside = origin and not origin.startswith((f"{root}@", f"{root}/"))
         if outside:
             what = f"{join(root, path)} is a clone of {origin}, which is not part of the copy"
-            remedy = f"look at it: zfs promote or zfs destroy {join(root, path)}; nobody else's data belong there"
+            remedy = (
+                f"look at it: zfs promote or zfs destroy {join(root, path)}; nobody else's data belong there"
+            )
             yield warning("clone", copy.where, what, remedy)

@@ -28,7 +28,8 @@ class Timer:
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """An identity file that ssh would offer: its mode, its owner's number, and whether it needs a passphrase."""
+    """An identity file that ssh would offer: its mode, its owner's number, and whether it needs a
+    passphrase."""
 
     path: str
     mode: int
@@ -70,7 +71,8 @@ def examine_timers(timers: tuple[Timer, ...] | None, now: datetime) -> Iterator[
 
 def _timer(timer: Timer, now: datetime) -> Iterator[Finding]:
     if timer.enabled not in ("enabled", "enabled-runtime", "static", "generated") or not timer.active:
-        what = f"{timer.name} is {timer.enabled or 'not enabled'} and {'active' if timer.active else 'not active'}"
+        active = "active" if timer.active else "not active"
+        what = f"{timer.name} is {timer.enabled or 'not enabled'} and {active}"
         remedy = f"systemctl enable --now {timer.name}"
         yield warning("timer", HERE, f"{what}: no backup starts by itself", remedy)
     elif timer.last is not None and now - timer.last > LATE:
@@ -114,11 +116,15 @@ def _keys(way: Way) -> Iterator[Finding]:
             what = f"{key.path} can be read by others (mode {key.mode:04o}): ssh refuses such a key"
             yield fails("key", HERE, what, f"chmod 600 {key.path}")
         if key.owner != 0:
-            what = f"{key.path} belongs to user {key.owner}: whoever that is can push, and read what comes back"
+            what = (
+                f"{key.path} belongs to user {key.owner}: whoever that is can push, and read what comes back"
+            )
             yield warning("key", HERE, what, f"chown root: {key.path}")
     if not way.keys:
         what = f"there is no key for {way.destination}"
-        remedy = "cyber-zfs-backup setup sender makes one; or name it with IdentityFile in the ssh configuration"
+        remedy = (
+            "cyber-zfs-backup setup sender makes one; or name it with IdentityFile in the ssh configuration"
+        )
         yield fails("key", HERE, what, remedy)
     elif not usable:
         what = f"every key for {way.destination} has a passphrase, and nobody types it at night"

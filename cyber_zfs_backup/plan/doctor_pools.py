@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A check-up of one host: its ZFS, its pool, its clock, and what its user may do. Pure: facts in, findings out."""
+"""A check-up of one host: its ZFS, its pool, its clock, and what its user may do. Pure: facts in, findings
+out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .findings import Finding, fails, good, warning
@@ -14,18 +15,25 @@ OLDEST = (2, 1, 0)
 
 FULL_WARNING = 80
 FULL_FAILS = 95
-"""Percent of a pool. Above the first ZFS looks ever longer for room (zpool-list(8), FRAG); above the second the
-next receive is likely to find none."""
+"""Percent of a pool. Above the first ZFS looks ever longer for room (zpool-list(8), FRAG); above the second
+the next receive is likely to find none."""
 
 DAYS_LEFT = 30
 """A pool that is full sooner is told of."""
 
 CLOCK_WARNING = 10.0
 CLOCK_FAILS = 3600.0
-"""Seconds. Names are times of the source's clock: with an hour's difference the receiver counts snapshots to other
-days than the source."""
+"""Seconds. Names are times of the source's clock: with an hour's difference the receiver counts snapshots to
+other days than the source."""
 
-STREAM_FEATURES = ("encryption", "large_blocks", "large_dnode", "lz4_compress", "zstd_compress", "embedded_data")
+STREAM_FEATURES = (
+    "encryption",
+    "large_blocks",
+    "large_dnode",
+    "lz4_compress",
+    "zstd_compress",
+    "embedded_data",
+)
 """Pool features that a raw stream of a dataset needs on the receiver where they are active on the source
 (zpool-features(7))."""
 
@@ -40,7 +48,8 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A pool as ``zpool`` shows it, in bytes. ``errors`` is the status's last word; ``past`` is oldest first."""
+    """A pool as ``zpool`` shows it, in bytes. ``errors`` is the status's last word; ``past`` is oldest
+    first."""
 
     name: str
     size: int
@@ -88,14 +97,10 @@ class Side:
     features: Mapping[str, str] | None = None
     """Pool feature to ``disabled``, ``enabled`` or ``active``."""
     permissions: Permissions | None = None
-    untold: tuple[str, ...] = field(default=())
-    """Why questions were not answered, a line each."""
 
 
 def examine_side(side: Side, now: datetime) -> Iterator[Finding]:
     """All that one host shows by itself."""
-    for why in side.untold:
-        yield warning("not-asked", side.where, why, "mend that, and run this again: the rest was looked at")
     if side.version is not None:
         yield _version(side.where, side.version)
     if side.pool is not None:
@@ -117,7 +122,9 @@ def examine_both(source: Side, receiver: Side) -> Iterator[Finding]:
 def _version(where: str, version: Version) -> Finding:
     if version.number < OLDEST:
         least = ".".join(map(str, OLDEST[:2]))
-        return fails("zfs-version", where, f"OpenZFS {version.module} is too old", f"upgrade it to {least} or later")
+        return fails(
+            "zfs-version", where, f"OpenZFS {version.module} is too old", f"upgrade it to {least} or later"
+        )
     if version.commands.split("-")[0] != version.module.split("-")[0]:
         return warning(
             "zfs-version",
@@ -144,7 +151,9 @@ def _health(where: str, pool: Pool) -> Finding:
 def _capacity(where: str, pool: Pool) -> Finding:
     percent = 100 * pool.allocated / pool.size if pool.size else 100.0
     what = f"pool {pool.name} is {percent:.0f} % full"
-    remedy = "destroy what nobody needs (zfs list -o space shows where it is), keep fewer snapshots, or add disks"
+    remedy = (
+        "destroy what nobody needs (zfs list -o space shows where it is), keep fewer snapshots, or add disks"
+    )
     if percent > FULL_FAILS:
         return fails("pool-capacity", where, what, remedy)
     if percent > FULL_WARNING:
@@ -156,7 +165,9 @@ def _growth(where: str, pool: Pool, now: datetime) -> Iterator[Finding]:
     """From the oldest note of the last month that is a day old: what was taken and given back since then."""
     recent = [use for use in pool.past if timedelta(days=1) <= now - use.when <= timedelta(days=31)]
     if not recent:
-        yield good("pool-growth", where, f"pool {pool.name}: how fast it grows is known from tomorrow's call on")
+        yield good(
+            "pool-growth", where, f"pool {pool.name}: how fast it grows is known from tomorrow's call on"
+        )
         return
     days = (now - recent[0].when) / timedelta(days=1)
     rate = (pool.allocated - recent[0].allocated) / days
@@ -182,7 +193,9 @@ def _clocks(source: Side, receiver: Side, ahead: float) -> Finding:
     return good("clock", receiver.where, f"its clock is that of {source.where}")
 
 
-def _features(source: Mapping[str, str], receiver: Mapping[str, str], where: str, pool: str) -> Iterator[Finding]:
+def _features(
+    source: Mapping[str, str], receiver: Mapping[str, str], where: str, pool: str
+) -> Iterator[Finding]:
     lacking = [
         name
         for name in STREAM_FEATURES
@@ -214,8 +227,8 @@ def _permissions(where: str, may: Permissions) -> Iterator[Finding]:
         yield warning(
             "permissions",
             where,
-            f"{may.user} lacks the permission {', '.join(less)} on {may.root}: nothing expires there, and a partial "
-            "receive that cannot go on stays",
+            f"{may.user} lacks the permission {', '.join(less)} on {may.root}: "
+            "nothing expires there, and a partial receive that cannot go on stays",
             f"as root there: zfs allow -u {may.user} {','.join(less)} {may.root}",
         )
     if not missing and not less:

@@ -21,8 +21,8 @@ class Severity(IntEnum):
 class Finding:
     """One thing that was looked at.
 
-    ``where`` is an end as messages name it; ``remedy`` is a command or what else to do, empty where all is well.
-    ``kind`` is a short stable word for machines, for example ``pool-capacity``.
+    ``where`` is an end as messages name it; ``remedy`` is a command or what else to do, empty where all is
+    well. ``kind`` is a short stable word for machines, for example ``pool-capacity``.
     """
 
     severity: Severity

@@ -11,8 +11,9 @@ from typing import TypeVar
 from ..hosts.errors import HostError
 from ..hosts.protocol import Finished, Host
 from ..model.trees import Bookmark, Snapshot
-from . import commands, parse
-from .delegation import allowed
+from ..plan.doctor_pools import Pool, Version
+from . import commands, parse, pools
+from .delegation import allowed, granted
 from .errors import Trouble, ZfsError, said
 
 Answer = TypeVar("Answer")
@@ -152,6 +153,27 @@ class Zfs:
         """What is delegated to a user on this very dataset, for it and all below it."""
         return self._ask(commands.show_allowed(dataset), lambda text: allowed(text, dataset)).to(user)
 
+    def granted_to(self, user: str, dataset: str) -> frozenset[str]:
+        """What a user may do on a dataset by its own name, a group's, or everybody's, also from above."""
+        return self._plainly(commands.show_allowed(dataset), lambda text: granted(text, dataset, user))
+
+    def version(self) -> Version:
+        """Of the commands and of the kernel's module."""
+        return self._plainly(pools.version(), pools.parse_version)
+
+    def pool(self, name: str) -> Pool:
+        """Size, health and errors of a pool."""
+        found = self._plainly(pools.list_pool(name), pools.parse_pool)
+        return replace(found, errors=self._plainly(pools.status(name), pools.parse_errors))
+
+    def features(self, pool: str) -> Mapping[str, str]:
+        """A pool's features: ``disabled``, ``enabled`` or ``active``."""
+        return self._plainly(pools.all_of_pool(pool), pools.parse_features)
+
+    def clock(self) -> float:
+        """The time there, in seconds since 1970, rounded down."""
+        return self._plainly(pools.clock(), pools.parse_clock)
+
     def token_contents(self, token: str) -> parse.TokenContents | None:
         """What a token asks for; ``None`` where this source cannot go on from it."""
         finished = self._run(commands.token_contents(token))
@@ -285,6 +307,15 @@ class Zfs:
         about = self.partial_properties(root) or {}
         found = self.named_snapshots([f"{dataset}@{name}" for dataset in about])
         return list(found)
+
+    def _plainly(self, argv: Sequence[str], parser: Callable[[str], Answer]) -> Answer:
+        """Ask what anybody may ask, so without sudo, which need not allow it."""
+        beside = self._program.removesuffix("zfs")
+        program = argv[0] if argv[0] == "date" else f"{beside}{argv[0]}"
+        finished = self.host.run([program, *argv[1:]], timeout=self._timeout)
+        if not finished.ok:
+            raise ZfsError(self.label, finished)
+        return self._parsed(parser, finished)
 
     def _do(self, argv: list[str]) -> None:
         finished = self._run(argv)

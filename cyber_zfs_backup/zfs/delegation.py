@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -33,6 +33,8 @@ What is not here is never delegated: with ``change-key`` a package could move ol
 
 _SECTION = "---- Permissions on "
 _HERE = "Local+Descendent permissions:"
+_BELOW = "Descendent permissions:"
+_ONLY = "Local permissions:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,28 @@ def allowed(text: str, dataset: str) -> Allowed:
     Raises ``GarbledError`` for a line that zfs does not print there.
     """
     users: dict[str, frozenset[str]] = {}
+    for section, kind, words in _rows(text):
+        if section == dataset and kind == _HERE and words[0] == "user" and len(words) == 3:
+            users[words[1]] = users.get(words[1], frozenset()) | frozenset(words[2].split(","))
+    return Allowed(users)
+
+
+def granted(text: str, dataset: str, user: str) -> frozenset[str]:
+    """What ``zfs allow DATASET`` says that a user may do there, whoever it was given to.
+
+    What a group has counts: which groups a user is in is not known here. Raises ``GarbledError``.
+    """
+    found: set[str] = set()
+    for section, kind, words in _rows(text):
+        holds = kind in (_HERE, _ONLY if section == dataset else _BELOW)
+        mine = words[0] in ("everyone", "group") or (words[0] == "user" and words[1] == user)
+        if holds and mine:
+            found.update(words[-1].split(","))
+    return frozenset(found)
+
+
+def _rows(text: str) -> Iterator[tuple[str, str, list[str]]]:
+    """The dataset, the kind of permissions and the words of each line."""
     section, kind = "", ""
     for line in text.splitlines():
         if line.startswith(_SECTION):
@@ -62,6 +86,4 @@ def allowed(text: str, dataset: str) -> Allowed:
             words = line.split()
             if not section or not kind or len(words) < 2:
                 raise GarbledError(f"not a line of zfs allow: {line[:80]!r}")
-            if section == dataset and kind == _HERE and words[0] == "user" and len(words) == 3:
-                users[words[1]] = users.get(words[1], frozenset()) | frozenset(words[2].split(","))
-    return Allowed(users)
+            yield section, kind, words

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks at the machine that runs the backup: its timers, and ssh's files as the service would see them."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..config.job import Destination, SourceHost
+from ..hosts.errors import HostError
+from ..hosts.identities import look_at
+from ..hosts.known_hosts import read
+from ..hosts.protocol import Finished
+from ..hosts.ssh import SshHost
+from ..hosts.ssh_config import SshSettings
+from ..plan.doctor_here import KeyFile, Timer, Way
+
+SERVICE = "cyber-zfs-backup.service"
+_TIMERS = ("cyber-zfs-backup.timer", "cyber-zfs-backup@*.timer")
+_HOMES = ("/home/", "/root/", "/run/user/")
+
+Run = Callable[[Sequence[str]], Finished]
+"""Runs a command on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What was seen. ``ways`` and ``users`` (who logs in there) are by the ssh destination."""
+
+    timers: tuple[Timer, ...] | None
+    ways: Mapping[str, Way]
+    users: Mapping[str, str]
+
+
+def look_here(ends: Iterable[SourceHost | Destination], run: Run) -> Here:
+    """Look at what the ways to these ends need. Runs ``systemctl`` and ``ssh -G``; connects nowhere."""
+    ways: dict[str, Way] = {}
+    users: dict[str, str] = {}
+    blocks = _show(run, ("ProtectHome",), (SERVICE,)) or []
+    hides = bool(blocks) and blocks[0].get("ProtectHome") in ("yes", "tmpfs")
+    for end in ends:
+        if not end.ssh or end.ssh in ways:
+            continue
+        config = "" if end.ssh_config is None else str(end.ssh_config)
+        try:
+            settings = SshHost(end.ssh, config or None).settings
+        except HostError as error:
+            ways[end.ssh] = Way(end.ssh, config, (), known=False, known_hosts="", trouble=error.what)
+            continue
+        users[end.ssh] = settings.user
+        ways[end.ssh] = _way(settings, config, hides=hides)
+    return Here(_timers(run), ways, users)
+
+
+def _way(settings: SshSettings, config: str, *, hides: bool) -> Way:
+    files = (*settings.user_known_hosts, *settings.global_known_hosts)
+    bare = None if settings.host_key_alias else settings.hostname
+    known = read(files, settings.host_key_name, bare)
+    keys = tuple(key for path in settings.identity_files if (key := _key(path)) is not None)
+    matter = (config, *(key.path for key in keys), *settings.user_known_hosts[:1])
+    return Way(
+        settings.destination,
+        config,
+        keys,
+        known=bool(known.lines or known.elsewhere),
+        known_hosts=" or ".join(settings.user_known_hosts[:1]) or "any known_hosts",
+        hidden=tuple(path for path in matter if hides and path.startswith(_HOMES)),
+    )
+
+
+def _key(path: str) -> KeyFile | None:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    identity = look_at(path)
+    return KeyFile(path, stat.S_IMODE(status.st_mode), status.st_uid, bool(identity and identity.encrypted))
+
+
+def _timers(run: Run) -> tuple[Timer, ...] | None:
+    wanted = ("Id", "LoadState", "UnitFileState", "ActiveState", "LastTriggerUSec", "Unit")
+    blocks = _show(run, wanted, _TIMERS)
+    if blocks is None:
+        return None
+    loaded = [block for block in blocks if block.get("LoadState") == "loaded"]
+    services = [block.get("Unit", "") for block in loaded]
+    ends = _show(run, ("Id", "Result"), services) if services else []
+    results = {end.get("Id", ""): end.get("Result", "") for end in ends or ()}
+    return tuple(
+        Timer(
+            name=block.get("Id", ""),
+            enabled=block.get("UnitFileState", ""),
+            active=block.get("ActiveState") == "active",
+            last=_moment(block.get("LastTriggerUSec", "")),
+            result=results.get(service, ""),
+            service=service,
+        )
+        for block, service in zip(loaded, services, strict=True)
+    )
+
+
+def _show(run: Run, properties: Sequence[str], units: Sequence[str]) -> list[dict[str, str]] | None:
+    """Properties of units, a mapping a unit; ``None`` where systemd does not run here."""
+    try:
+        argv = ["systemctl", "show", "--timestamp=unix", "-p", ",".join(properties), "--", *units]
+        finished = run(argv)
+    except HostError:
+        return None
+    if not finished.ok:
+        return None
+    blocks = [block for block in finished.stdout.split("\n\n") if block.strip()]
+    return [dict(line.partition("=")[::2] for line in block.strip().splitlines()) for block in blocks]
+
+
+def _moment(text: str) -> datetime | None:
+    found = re.fullmatch(r"@(\d{1,12})", text)
+    return datetime.fromtimestamp(int(found[1]), UTC) if found and int(found[1]) else None

@@ -14,8 +14,8 @@ AGENT_SOCKET = "agent.sock"
 MONITOR_SOCKET = "monitor.sock"
 CONSOLE = "console.log"
 EMULATED = "Nehalem"
-"""The processor that software emulation plays. What later ones have (AVX, five-level page tables, SMAP) is slow where
-it is not the hardware's: pools, datasets, send and receive took 9.3 s of processor time here and 13.0 s on ``max``."""
+"""The processor that software emulation plays. What later ones have (AVX, five-level page tables) is slow
+where no hardware does it: pools, datasets, send and receive took 9.3 s of processor time, not 13.0 s."""
 
 
 class Accelerator(StrEnum):

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whatever dies while a push is under way, the next run alone brings all in order.
 
-The short form plays every kind of fault once, always the same ones: it tells whether a change has broken
-something, and not whose turn it is to be unlucky. ``CYBER_ZFS_BACKUP_FAULTS=200`` plays so many, of new
+The short form plays every kind of fault once, always the same ones (four of them each time, the others where
+nightly tests are asked for): it tells whether a change has broken something, and not whose turn it is to be
+unlucky. ``CYBER_ZFS_BACKUP_FAULTS=200`` plays so many, of new
 moments each time, and ``CYBER_ZFS_BACKUP_SEED`` those of another run again; the seed stands under the table.
 """
 
@@ -16,7 +17,7 @@ import pytest
 
 from . import evidence
 from .faults.campaign import Campaign
-from .faults.plan import ROUND, kind_of
+from .faults.plan import ROUND, Kind, kind_of
 from .faults.table import story, table
 from .guest import Guest
 from .lab import Lab, Product
@@ -24,6 +25,16 @@ from .lab import Lab, Product
 COUNT = int(os.environ.get("CYBER_ZFS_BACKUP_FAULTS") or len(ROUND))
 SHORT_SEED = 776772
 """Of it the last fault once hung: a cable cut while a question was under way."""
+
+
+EACH_TIME = (Kind.RECEIVE, Kind.KILL, Kind.RESET, Kind.CUT)
+"""One fault of a command, of ourselves, of the machine and of the line; the others are for the nights."""
+
+
+def _numbered(number: int) -> object:
+    kind = kind_of(number)
+    marks = () if kind in EACH_TIME and number < len(ROUND) else (pytest.mark.nightly,)
+    return pytest.param(number, id=f"{number:03}-{kind.name.lower()}", marks=marks)
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +52,7 @@ def campaign(guest: Guest, product: Product, tell: Callable[[str, str], None]) -
     lab.tidy()
 
 
-@pytest.mark.xdist_group("faults")
-@pytest.mark.parametrize(
-    "number", range(COUNT), ids=lambda number: f"{number:03}-{kind_of(number).name.lower()}"
-)
+@pytest.mark.parametrize("number", [_numbered(number) for number in range(COUNT)])
 def test_faults(campaign: Campaign, number: int) -> None:
     """A struck push, one ordinary run, and both sides are the same; nothing held or partial is left."""
     played = campaign.play(number)

@@ -338,6 +338,7 @@ def test_an_archive_expires_by_itself_and_the_push_goes_on(client: Client) -> No
     assert ran.status == 0, ran.errors
 
 
+@pytest.mark.nightly
 def test_a_quota_a_slow_client_and_many_connections(lab: Lab, product: Product, client: Client) -> None:
     """One client's limits are its own: another is not disturbed, and nothing is lost."""
     client.guest.put(b'root = "vault/zippy"\nreceives = 1\nquota = "3M"\n', POLICY)

@@ -13,7 +13,7 @@ import pytest
 from . import evidence
 from .channel import GuestError
 from .guest import Guest
-from .lab import KNOWN_HOSTS, SSH_CONFIG, Host, Lab, Place, Pools, Product
+from .lab import KNOWN_HOSTS, SSH_CONFIG, Host, Lab, Pools, Product
 
 
 class TestCommands:
@@ -182,15 +182,3 @@ def test_evidence_has_commands_pools_and_journal(guest: Guest, pools: Pools) -> 
     assert "out| spoken" in text
     assert "--- history of tank" in text
     assert "marked-in-the-journal" in text
-
-
-def test_after_a_reset_what_was_on_disk_is_there(guest: Guest, lab: Lab) -> None:
-    lab.pools.make("kept", place=Place.DISK)
-    guest.script(
-        "zfs create kept/data; echo content > /kept/data/file; zpool sync kept; sync; touch /run/before"
-    )
-    guest.reset()
-    assert not guest.run(["test", "-e", "/run/before"]).ok
-    lab.pools.reimport("kept")
-    assert guest.get("/kept/data/file") == b"content\n"
-    assert lab.beta.ssh("true").ok

@@ -39,7 +39,10 @@ def ground(lab: Lab, product: Product) -> Ground:
     return Ground(lab, product)
 
 
-@pytest.mark.parametrize("first", [True, False], ids=["first", "incremental"])
+@pytest.mark.parametrize(
+    "first",
+    [pytest.param(True, id="first", marks=pytest.mark.nightly), pytest.param(False, id="incremental")],
+)
 def test_a_push_that_was_cut_at_60_percent_sends_only_the_rest(
     ground: Ground, tell: Callable[[str, str], None], first: bool
 ) -> None:

@@ -161,7 +161,9 @@ def test_the_example_of_authorized_keys_is_what_setup_writes(tmp_path: Path) -> 
 def test_run_tests_says_how_it_is_used() -> None:
     done = run("./run-tests", "--help")
     assert done.returncode == 0
-    assert done.stdout.startswith("usage: ./run-tests [quick | guest [EXPRESSION]] [--suite bookworm|trixie]")
+    assert done.stdout.startswith(
+        "usage: ./run-tests [quick | guest [EXPRESSION] | nightly] [--suite bookworm|trixie]"
+    )
 
 
 @pytest.mark.parametrize("words", [["--fast"], ["quick", "guest"], ["slow"], ["--suite", "sid"], ["--suite"]])

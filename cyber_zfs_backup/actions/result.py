@@ -40,20 +40,20 @@ class Outcome(Enum):
 
 
 EXIT_CODES: tuple[tuple[Outcome, int], ...] = (
-    (Outcome.CRITICAL, 2),
-    (Outcome.WARNINGS, 1),
     (Outcome.CONFLICT, 65),
     (Outcome.FAILED, 1),
     (Outcome.PASSING, 75),
     (Outcome.PARTIAL, 3),
     (Outcome.LOCKED, 4),
+    (Outcome.CRITICAL, 2),
+    (Outcome.WARNINGS, 1),
 )
 """The exit code of a run: that of the first row whose outcome any of its actions had; else 0.
 
-A check-up has the exits of its kind, and stands alone. What needs a person comes first (trying again is
+What needs a person comes first (trying again is
 useless), then what failed, then what is worth trying again, then what is done in part. 65 (EX_DATAERR) and 75
-(EX_TEMPFAIL) are those of sysexits.h. Usage and configuration errors (2) and interruptions (130, 143) never
-come to a result.
+(EX_TEMPFAIL) are those of sysexits.h. The last two are a check-up's, which stands alone. Usage and
+configuration errors (2) and interruptions (130, 143) never come to a result.
 """
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from cyber_zfs_backup.hosts.quoting import UnspeakableArgumentError, command_line, joined
-from cyber_zfs_backup.zfs import commands
+from cyber_zfs_backup.zfs import commands, pools
 
 ROOT = "offsite/zippy"
 
@@ -25,9 +25,12 @@ _OWN_NAME = re.compile(
 _TOKEN = re.compile(r"1-[0-9a-f]{1,20}-[0-9a-f]{1,20}-[0-9a-f]{1,4000}")
 _OWN_PROPERTY = re.compile(r"cyber-zfs-backup:[a-z0-9.-]{1,64}")
 
-FIXED = (
-    *("zfs version", "date -u +%s", f"zfs allow {ROOT}", "zpool status offsite"),
-    "zpool list -Hp -o name,size,allocated,free,health offsite",
+FIXED = tuple(
+    command_line(words)
+    for words in (
+        *(pools.version(), pools.clock(), commands.show_allowed(ROOT)),
+        *(pools.list_pool("offsite"), pools.status("offsite")),
+    )
 )
 
 

@@ -21,7 +21,14 @@ from cyber_zfs_backup.config.job import (
     SourceHost,
     UsageError,
 )
-from cyber_zfs_backup.config.requests import ExpireReceived, Forget, Quarantine, Verify, destination_named
+from cyber_zfs_backup.config.requests import (
+    Doctor,
+    ExpireReceived,
+    Forget,
+    Quarantine,
+    Verify,
+    destination_named,
+)
 from cyber_zfs_backup.plan.cost import SendMode
 
 COPY = Destination(ssh="offsite", dataset="offsite/zippy")
@@ -323,15 +330,23 @@ def test_verify() -> None:
     )
 
 
+def test_doctor() -> None:
+    assert parsed("doctor") == Request(Doctor("zippy/zippy", (COPY,)))
+    assert parsed("doctor", "--here", "--dataset", "tank/a", "--exclude", "tmp", "--json") == Request(
+        Doctor("tank/a", (), exclude=("tmp",)), Show(json=True)
+    )
+
+
 def test_the_commands_know_a_source_on_another_host() -> None:
     far = SourceHost("zippy", use_sudo=True)
     words = ("--source-ssh-destination", "zippy", "--source-use-sudo")
     for work in (
         parsed("verify", *words).work,
+        parsed("doctor", *words).work,
         parsed("forget", "nas", *words).work,
         parsed("quarantine", "2037-01-01T00:00:00Z", *words).work,
     ):
-        assert isinstance(work, Verify | Forget | Quarantine)
+        assert isinstance(work, Verify | Doctor | Forget | Quarantine)
         assert work.source == far
 
 

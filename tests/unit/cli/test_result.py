@@ -28,6 +28,8 @@ from .results import action, run_result
         ((Outcome.PARTIAL, Outcome.PASSING), 75),
         ((Outcome.PASSING, Outcome.FAILED), 1),
         ((Outcome.FAILED, Outcome.CONFLICT), 65),
+        ((Outcome.WARNINGS,), 1),
+        ((Outcome.CRITICAL, Outcome.WARNINGS), 2),
         (tuple(Outcome), 65),
     ],
 )

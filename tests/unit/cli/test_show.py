@@ -17,6 +17,7 @@ from cyber_zfs_backup import __version__
 from cyber_zfs_backup.actions.result import ActionResult, Outcome
 from cyber_zfs_backup.cli import logs, show
 from cyber_zfs_backup.cli.request import Show
+from cyber_zfs_backup.plan.findings import fails, good, warning
 
 from .results import PROBLEM, Terminal, action, run_result
 
@@ -98,6 +99,18 @@ SCHEMA = {
                     "figures": {
                         "type": "object",
                         "additionalProperties": {"type": ["number", "string", "null"]},
+                    },
+                    "findings": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "additionalProperties": False,
+                            "required": ["severity", "kind", "where", "what", "remedy"],
+                            "properties": {
+                                "severity": {"enum": ["good", "warning", "fails"]},
+                                **dict.fromkeys(("kind", "where", "what", "remedy"), TEXT),
+                            },
+                        },
                     },
                 },
             },
@@ -291,6 +304,45 @@ def test_problems_go_to_stderr_in_every_way_of_showing(how: Show, capsys: pytest
         jsonschema.validate(json.loads(out), SCHEMA)
     else:
         assert bool(out) is not how.quiet
+
+
+FOUND = replace(
+    action("doctor", Outcome.CRITICAL),
+    findings=(
+        fails("key", "this machine", "there is no key", "setup sender makes one"),
+        warning("clock", "offsite", "its clock\x1b is late", "timedatectl set-ntp true"),
+        good("pool-health", "offsite", "pool vault is ONLINE"),
+    ),
+)
+
+
+def test_findings_are_lines_with_what_mends_them() -> None:
+    result = run_result(FOUND)
+    assert result.exit_code == 2
+    assert show.text(result, Show(), colour=False).splitlines() == [
+        "doctor: a backup would fail: doctor of 20 datasets",
+        "  fails: this machine: there is no key; mend: setup sender makes one",
+        "  warning: offsite: its clock\\x1b is late; mend: timedatectl set-ntp true",
+    ]
+    assert show.text(result, Show(verbosity=1), colour=False).splitlines()[3:] == [
+        "  good: offsite: pool vault is ONLINE"
+    ]
+    assert "\x1b[31mfails\x1b[0m: this machine" in show.text(result, Show(), colour=True)
+    warned = run_result(replace(FOUND, outcome=Outcome.WARNINGS))
+    assert warned.exit_code == 1
+
+
+def test_findings_as_json() -> None:
+    document = json.loads(show.json_text(show.document(run_result(FOUND))))
+    jsonschema.validate(document, SCHEMA)
+    assert document["actions"][0]["findings"][0] == {
+        "severity": "fails",
+        "kind": "key",
+        "where": "this machine",
+        "what": "there is no key",
+        "remedy": "setup sender makes one",
+    }
+    assert [each["severity"] for each in document["actions"][0]["findings"]] == ["fails", "warning", "good"]
 
 
 def test_a_character_that_stdout_cannot_write_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the doctor finds: each check on both sides of each of its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+
+import pytest
+
+from cyber_zfs_backup.model.names import own_name
+from cyber_zfs_backup.model.trees import Dataset, Snapshot, Tree
+from cyber_zfs_backup.plan.doctor_copies import Copy, Kept, Key, Source, Still, examine_copy, examine_source
+from cyber_zfs_backup.plan.doctor_here import KeyFile, Timer, Way, examine_timers, examine_way
+from cyber_zfs_backup.plan.doctor_pools import (
+    Permissions,
+    Pool,
+    Side,
+    Usage,
+    Version,
+    examine_both,
+    examine_side,
+)
+from cyber_zfs_backup.plan.findings import Finding, Severity, worst
+from cyber_zfs_backup.plan.ledger import Ledger, Record
+
+NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+GOOD, WARNING, FAILS = Severity
+TIB = 1 << 40
+POOL = Pool("vault", 10 * TIB, 5 * TIB, 5 * TIB, "ONLINE", "No known data errors")
+SIDE = Side("offsite:vault/copy", Version("2.1.11-1", "2.1.11-1"), POOL)
+
+
+def of(kind: str, found: Iterable[Finding]) -> list[Finding]:
+    return [finding for finding in found if finding.kind == kind]
+
+
+def one(kind: str, found: Iterable[Finding]) -> Finding:
+    (finding,) = of(kind, found)
+    return finding
+
+
+def side(**changes: object) -> list[Finding]:
+    return list(examine_side(replace(SIDE, **changes), NOW))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("commands", "module", "severity"),
+    [
+        ("2.1.11-1", "2.1.11-1", GOOD),
+        ("2.1.11-1", "2.1.11-1+deb12u1", GOOD),
+        ("2.3.9-1", "2.1.11-1", WARNING),
+        ("2.0.3-9", "2.0.3-9", FAILS),
+        ("0.8.6-1", "0.8.6-1", FAILS),
+        ("2.1.0", "2.1.0", GOOD),
+    ],
+)
+def test_versions(commands: str, module: str, severity: Severity) -> None:
+    assert one("zfs-version", side(version=Version(commands, module))).severity is severity
+
+
+@pytest.mark.parametrize(
+    ("health", "errors", "severity", "remedy"),
+    [
+        ("ONLINE", "No known data errors", GOOD, ""),
+        ("ONLINE", "", GOOD, ""),
+        ("ONLINE", "2 data errors, use '-v' for a list", WARNING, "zpool status -v vault"),
+        ("DEGRADED", "No known data errors", WARNING, "zpool replace vault"),
+        ("FAULTED", "", FAILS, "zpool status -v vault"),
+        ("SUSPENDED", "", FAILS, "zpool status -v vault"),
+    ],
+)
+def test_health(health: str, errors: str, severity: Severity, remedy: str) -> None:
+    found = one("pool-health", side(pool=replace(POOL, health=health, errors=errors)))
+    assert found.severity is severity
+    assert remedy in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("percent", "severity"),
+    [(0, GOOD), (80, GOOD), (80.01, WARNING), (95, WARNING), (95.01, FAILS), (100, FAILS)],
+)
+def test_capacity(percent: float, severity: Severity) -> None:
+    used = int(10 * TIB * percent / 100)
+    found = one("pool-capacity", side(pool=replace(POOL, allocated=used, free=10 * TIB - used)))
+    assert found.severity is severity
+
+
+@pytest.mark.parametrize(
+    ("past", "severity", "said"),
+    [
+        ((), GOOD, "from tomorrow's call on"),
+        # Half a day says nothing about a day.
+        ((Usage(NOW - timedelta(hours=12), 0),), GOOD, "from tomorrow's call on"),
+        ((Usage(NOW - timedelta(days=40), 0),), GOOD, "from tomorrow's call on"),
+        ((Usage(NOW - timedelta(days=10), 6 * TIB),), GOOD, "has not grown in 10 days"),
+        ((Usage(NOW - timedelta(days=10), 5 * TIB),), GOOD, "has not grown in 10 days"),
+        # 0.1 TiB a day, and 5 TiB left; then 0.2, so 25 days.
+        ((Usage(NOW - timedelta(days=10), 4 * TIB),), GOOD, "102.4 GiB a day, and is full in 50 days"),
+        ((Usage(NOW - timedelta(days=10), 3 * TIB),), WARNING, "204.8 GiB a day, and is full in 25 days"),
+        # The oldest of the month counts, not one that is older.
+        (
+            (
+                Usage(NOW - timedelta(days=40), 0),
+                Usage(NOW - timedelta(days=10), 4 * TIB),
+                Usage(NOW, 5 * TIB),
+            ),
+            GOOD,
+            "full in 50 days",
+        ),
+    ],
+)
+def test_growth(past: tuple[Usage, ...], severity: Severity, said: str) -> None:
+    found = one("pool-growth", side(pool=replace(POOL, past=past)))
+    assert found.severity is severity
+    assert said in found.what
+
+
+@pytest.mark.parametrize(
+    ("source", "receiver", "severity", "said"),
+    [
+        (0.0, 0.0, GOOD, ""),
+        (0.0, 10.0, GOOD, ""),
+        (-3.0, 8.0, WARNING, "11 s ahead of"),
+        (0.0, -10.5, WARNING, "behind"),
+        (0.0, 3600.0, WARNING, "3600 s ahead of"),
+        (0.0, -3601.0, FAILS, "3601 s behind"),
+    ],
+)
+def test_clocks(source: float, receiver: float, severity: Severity, said: str) -> None:
+    found = one(
+        "clock", examine_both(replace(SIDE, where="here", ahead=source), replace(SIDE, ahead=receiver))
+    )
+    assert found.severity is severity
+    assert said in found.what
+
+
+def test_a_clock_that_nobody_told_is_not_judged() -> None:
+    assert not of("clock", examine_both(SIDE, replace(SIDE, ahead=5000.0)))
+
+
+def test_features_that_the_source_uses_must_be_there() -> None:
+    uses = replace(
+        SIDE, features={"encryption": "active", "zstd_compress": "active", "large_blocks": "enabled"}
+    )
+    has = replace(
+        SIDE, features={"encryption": "enabled", "zstd_compress": "disabled", "large_blocks": "disabled"}
+    )
+    found = one("pool-features", examine_both(uses, has))
+    assert (found.severity, found.remedy) == (FAILS, "zpool set feature@zstd_compress=enabled vault")
+    old = replace(SIDE, features={"encryption": "active"})
+    assert one("pool-features", examine_both(uses, old)).remedy == "upgrade ZFS there"
+    all_there = replace(SIDE, features={"encryption": "active", "zstd_compress": "enabled"})
+    assert one("pool-features", examine_both(uses, all_there)).severity is GOOD
+    assert not of("pool-features", examine_both(uses, SIDE))
+
+
+def test_permissions() -> None:
+    may = Permissions(
+        "bob", "vault/copy", frozenset({"receive", "mount"}), ("receive", "create", "mount"), ("destroy",)
+    )
+    first, second = of("permissions", side(permissions=may))
+    assert (first.severity, first.remedy) == (FAILS, "as root there: zfs allow -u bob create vault/copy")
+    assert (second.severity, second.remedy) == (WARNING, "as root there: zfs allow -u bob destroy vault/copy")
+    enough = replace(may, given=frozenset({"receive", "mount", "create", "destroy", "send"}))
+    assert one("permissions", side(permissions=enough)).severity is GOOD
+    assert not of("permissions", side())
+
+
+def test_what_was_not_told_is_not_judged() -> None:
+    assert side(version=None, pool=None) == []
+
+
+# The tree and its copy
+
+
+def snapshots(*ages: float, now: datetime = NOW) -> tuple[Snapshot, ...]:
+    names = [own_name(now - timedelta(days=age)) for age in sorted(ages, reverse=True)]
+    return tuple(Snapshot(name, number, number) for number, name in enumerate(names, 1))
+
+
+def tree(root: str, **datasets: Dataset) -> Tree:
+    return Tree(root, {name.replace("top", ""): each for name, each in datasets.items()})
+
+
+def dataset(path: str = "", *ages: float, **changes: object) -> Dataset:
+    return replace(Dataset(path, snapshots(*(ages or (1.0,)))), **changes)  # type: ignore[arg-type]
+
+
+def source(kept: Kept | None = None, **datasets: Dataset) -> Source:
+    return Source("this machine", tree("tank/src", **(datasets or {"top": dataset()})), kept or Kept({}))
+
+
+def copy(**datasets: Dataset) -> Copy:
+    return Copy("offsite:vault/copy", tree("vault/copy", **(datasets or {"top": dataset()})))
+
+
+def test_a_healthy_pair_has_nothing_but_good_findings() -> None:
+    found = [*examine_source(source(), NOW), *examine_copy(source(), copy(), NOW)]
+    assert {finding.severity for finding in found} == {GOOD}
+    assert {finding.kind for finding in found} == {"future", "leaked", "token", "encryption"}
+
+
+@pytest.mark.parametrize(("ahead", "told"), [(timedelta(seconds=60), False), (timedelta(seconds=62), True)])
+def test_snapshots_of_the_future(ahead: timedelta, told: bool) -> None:
+    late = dataset("", -ahead / timedelta(days=1))
+    name = late.snapshots[0].name
+    mine = one("future", examine_source(source(top=late), NOW))
+    theirs = one("future", examine_copy(source(), copy(top=late), NOW))
+    assert (mine.severity, theirs.severity) == ((FAILS, WARNING) if told else (GOOD, GOOD))
+    if told:
+        assert mine.remedy == theirs.remedy == f"cyber-zfs-backup quarantine {name} --dataset tank/src"
+
+
+def test_holds_and_bookmarks_of_nobody() -> None:
+    known = {"a" * 16: Ledger(Record("offsite:vault/copy", base=own_name(NOW)))}
+    kept = Kept(
+        known, frozenset({"b" * 16}), {"a" * 16: 3, "b" * 16: 1, "c" * 16: 2}, {"c" * 16: 4, "d" * 16: 1}
+    )
+    first, second = of("leaked", examine_source(source(kept), NOW))
+    assert first.severity is second.severity is WARNING
+    assert "2 holds and 4 bookmarks" in first.what
+    assert first.remedy == f"cyber-zfs-backup forget {'c' * 16} --dataset tank/src"
+    assert "1 bookmarks" in second.what
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        (Record("old:a/b", base=own_name(NOW - timedelta(days=30))), False),
+        (Record("old:a/b", base=own_name(NOW - timedelta(days=31, hours=1))), True),
+        # It has got something since, perhaps.
+        (Record("old:a/b", base=own_name(NOW - timedelta(days=90)), pending=(own_name(NOW),)), False),
+        (Record("old:a/b", base="by-hand"), False),
+        (Record("old:a/b"), False),
+    ],
+)
+def test_destinations_that_get_nothing(record: Record, told: bool) -> None:
+    found = of("forgotten", examine_source(source(Kept({"e" * 16: Ledger(record)})), NOW))
+    assert bool(found) is told
+    if told:
+        assert "old:a/b has got nothing for 31 days" in found[0].what
+        assert f"cyber-zfs-backup forget {'e' * 16} --dataset tank/src" in found[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("wanted", "severity", "remedy"),
+    [
+        (own_name(NOW - timedelta(hours=23)), None, ""),
+        (own_name(NOW - timedelta(hours=25)), WARNING, "push again"),
+        ("by-hand", None, ""),
+        (None, WARNING, "the next push clears it"),
+    ],
+)
+def test_partial_receives(wanted: str | None, severity: Severity | None, remedy: str) -> None:
+    found = of("token", examine_copy(source(), replace(copy(), unfinished={"": wanted}), NOW))
+    assert [finding.severity for finding in found] == ([severity] if severity else [])
+    assert all(
+        remedy in finding.remedy and "zfs receive -A vault/copy" in finding.remedy for finding in found
+    )
+
+
+def test_encrypted_here_and_clear_there_fits_never() -> None:
+    found = one("encryption", examine_copy(source(top=dataset(encrypted=True)), copy(), NOW))
+    assert found.severity is FAILS
+    assert "zfs rename vault/copy vault/copy-clear" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("status", "severity"), [("available", WARNING), ("unavailable", FAILS), ("", WARNING)]
+)
+def test_clear_here_and_encrypted_there_needs_its_key(status: str, severity: Severity) -> None:
+    there = replace(copy(top=dataset(encrypted=True)), keys={"": Key("vault/copy", status)})
+    found = one("encryption", examine_copy(source(), there, NOW))
+    assert found.severity is severity
+    assert "zfs load-key vault/copy" in found.remedy
+
+
+def test_a_key_from_outside_the_copy() -> None:
+    secret = dataset(encrypted=True)
+    outside = replace(copy(top=secret), keys={"": Key("vault", "available")})
+    assert one("encryption", examine_copy(source(top=secret), outside, NOW)).severity is WARNING
+    inside = replace(copy(top=secret), keys={"": Key("vault/copy", "unavailable")})
+    assert one("encryption", examine_copy(source(top=secret), inside, NOW)).severity is GOOD
+
+
+def test_the_sources_encryption_roots_are_named() -> None:
+    keys = {"": Key("tank/src"), "a": Key("tank/src"), "b": Key("tank/src/b")}
+    found = one("encryption", examine_source(replace(source(), keys=keys), NOW))
+    assert "2 encryption roots (tank/src, tank/src/b)" in found.what
+
+
+def test_what_would_mount() -> None:
+    live = replace(source(), live=frozenset({"/home"}))
+    still = {
+        "": Still("none", "on", "no", "on"),
+        "a": Still("/home", "on", "no", "on"),
+        "b": Still("/srv/b", "on", "yes", "on"),
+        "c": Still("/srv/c", "noauto", "no", "on"),
+        "d": Still("legacy", "on", "no", "on"),
+    }
+    first, second = of("mount", examine_copy(live, replace(copy(), still=still), NOW))
+    assert "vault/copy/a mounts at /home, where the source's own data are mounted" in first.what
+    assert first.remedy == "as root there: zfs set mountpoint=none vault/copy/a"
+    assert second.what == "vault/copy/b mounts at /srv/b"
+    calm = replace(copy(), still={"": still[""]})
+    assert one("mount", examine_copy(live, calm, NOW)).severity is GOOD
+    writable = replace(copy(), still={"": replace(still[""], readonly="off")})
+    assert one("mount", examine_copy(live, writable, NOW)).remedy.endswith("zfs set readonly=on vault/copy")
+
+
+@pytest.mark.parametrize(
+    ("origin", "told"),
+    [
+        (None, False),
+        ("vault/copy@1", False),
+        ("vault/copy/a@1", False),
+        ("vault/copyx@1", True),
+        ("vault/other@1", True),
+    ],
+)
+def test_clones_of_others(origin: str | None, told: bool) -> None:
+    assert bool(of("clone", examine_copy(source(), copy(top=dataset(origin=origin)), NOW))) is told
+
+
+# The machine
+
+TIMER = Timer(
+    "cyber-zfs-backup.timer",
+    "enabled",
+    True,
+    NOW - timedelta(hours=10),
+    "success",
+    "cyber-zfs-backup.service",
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, [("timer", GOOD)]),
+        ({"last": None}, [("timer", GOOD)]),
+        ({"enabled": "disabled"}, [("timer", WARNING)]),
+        ({"active": False}, [("timer", WARNING)]),
+        ({"last": NOW - timedelta(days=2)}, [("timer", GOOD)]),
+        ({"last": NOW - timedelta(days=2, seconds=1)}, [("timer", WARNING)]),
+        ({"result": "exit-code"}, [("timer", GOOD), ("last-run", WARNING)]),
+        ({"result": ""}, [("timer", GOOD)]),
+    ],
+)
+def test_timers(changes: dict[str, object], expected: list[tuple[str, Severity]]) -> None:
+    found = list(examine_timers((replace(TIMER, **changes),), NOW))  # type: ignore[arg-type]
+    assert [(finding.kind, finding.severity) for finding in found] == expected
+
+
+def test_no_timer_and_no_systemd() -> None:
+    assert one("timer", examine_timers((), NOW)).severity is WARNING
+    assert one("timer", examine_timers(None, NOW)).severity is GOOD
+
+
+KEY = KeyFile("/etc/ssh/cyber-zfs-backup.id_ed25519", 0o600, 0, encrypted=False)
+WAY = Way("offsite", "/etc/ssh/x.conf", (KEY,), known=True, known_hosts="/etc/ssh/known")
+
+
+@pytest.mark.parametrize(
+    ("changes", "bad", "remedy"),
+    [
+        ({}, [], ""),
+        ({"known": False}, [("known-hosts", FAILS)], "ssh -F /etc/ssh/x.conf offsite"),
+        ({"keys": ()}, [("key", FAILS)], "setup sender"),
+        ({"keys": (replace(KEY, mode=0o640),)}, [("key", FAILS)], f"chmod 600 {KEY.path}"),
+        ({"keys": (replace(KEY, mode=0o400),)}, [], ""),
+        ({"keys": (replace(KEY, owner=1000),)}, [("key", WARNING)], f"chown root: {KEY.path}"),
+        ({"keys": (replace(KEY, encrypted=True),)}, [("key", FAILS)], "ssh-keygen -p"),
+        ({"keys": (replace(KEY, encrypted=True), KEY)}, [], ""),
+        ({"hidden": ("/root/.ssh/id",)}, [("ssh", FAILS)], "ProtectHome=read-only"),
+        ({"trouble": "ssh refuses its configuration", "known": False}, [("ssh", FAILS)], "/etc/ssh/x.conf"),
+    ],
+)
+def test_the_way(changes: dict[str, object], bad: list[tuple[str, Severity]], remedy: str) -> None:
+    found = [each for each in examine_way(replace(WAY, **changes)) if each.severity is not GOOD]  # type: ignore[arg-type]
+    assert [(finding.kind, finding.severity) for finding in found] == bad
+    assert all(remedy in finding.remedy for finding in found)
+
+
+def test_every_finding_that_is_not_good_has_a_remedy_and_the_worst_counts() -> None:
+    found = [
+        *side(version=Version("2.0.3", "2.0.3"), pool=replace(POOL, health="DEGRADED", allocated=10 * TIB)),
+        *examine_way(replace(WAY, keys=(), known=False)),
+    ]
+    assert all(finding.remedy for finding in found if finding.severity is not GOOD)
+    assert worst(found) is FAILS
+    assert worst([]) is GOOD
+    assert [int(severity) for severity in Severity] == [0, 1, 2]
+
+
+def test_facts_are_values() -> None:
+    assert Copy("a", tree("b", top=dataset()), MappingProxyType({})).unfinished == {}

@@ -50,10 +50,10 @@ EXIT_CODES: tuple[tuple[Outcome, int], ...] = (
 )
 """The exit code of a run: that of the first row whose outcome any of its actions had; else 0.
 
-What needs a person comes first (trying again is
-useless), then what failed, then what is worth trying again, then what is done in part. 65 (EX_DATAERR) and 75
-(EX_TEMPFAIL) are those of sysexits.h. The last two are a check-up's, which stands alone. Usage and
-configuration errors (2) and interruptions (130, 143) never come to a result.
+What needs a person comes first (trying again is useless), then what failed, then what is worth trying
+again, then what is done in part. 65 (EX_DATAERR) and 75 (EX_TEMPFAIL) are those of sysexits.h. The last two
+are a check-up's, which stands alone. Usage and configuration errors (2) and interruptions (130, 143) never
+come to a result.
 """
 
 

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The doctor on real pools: content with a healthy pair, and each remedy that it names mends what it
+found."""
+
+from __future__ import annotations
+
+import pytest
+
+from .ground import RECEIVER, SOURCE, Ground
+from .lab import CLIENT_KEY, KNOWN_HOSTS, Lab, Product
+
+LATER = "2037-01-01T00:00:00Z"
+NOBODY = "c" * 16
+GONE = "d" * 16
+
+
+@pytest.fixture
+def ground(lab: Lab, product: Product) -> Ground:
+    made = Ground(lab, product)
+    made.sh(f"zfs create {SOURCE}; for i in a b; do zfs create {SOURCE}/$i; done")
+    return made
+
+
+def doctor(ground: Ground) -> tuple[int, dict[str, list[dict[str, str]]]]:
+    """The exit code, and the findings that are not good, by their kinds; timers are not this test's."""
+    where = ("--ssh-destination", ground.host.name, "--zfs-receive-dataset", RECEIVER)
+    ran = ground.call("doctor", "--dataset", SOURCE, *where)
+    found: dict[str, list[dict[str, str]]] = {}
+    for each in ran.action("doctor")["findings"]:
+        if each["severity"] != "good" and each["kind"] not in ("timer", "last-run"):
+            found.setdefault(each["kind"], []).append(each)
+    return ran.status, found
+
+
+def test_what_it_finds_is_mended_by_what_it_says(ground: Ground) -> None:
+    status, found = doctor(ground)
+    assert list(found) == ["no-copy"]
+    ground.push_first()
+    # A guest may have no timer of ours: that is its only warning.
+    status, found = doctor(ground)
+    assert (status in (0, 1), found) == (True, {})
+
+    pool = RECEIVER.partition("/")[0]
+    ground.sh(f"""
+        name=$(zfs list -H -o name -t snapshot {SOURCE}/a | tail -n 1)
+        zfs hold cyber-zfs-backup:{NOBODY} $name
+        zfs bookmark $name {SOURCE}/a#cyber-zfs-backup.{GONE}.2026-01-01T00:00:00Z
+        zfs snapshot -r {SOURCE}@{LATER}
+        zfs set mountpoint=/{SOURCE}/a {RECEIVER}/a
+        zfs set canmount=on {RECEIVER}/a
+        zfs set readonly=off {RECEIVER}
+        truncate -s 512M /run/lab/second
+        zpool attach -f {pool} /run/lab/pools/{pool} /run/lab/second
+        zpool wait -t resilver {pool}
+        zpool offline {pool} /run/lab/second
+        chmod 644 {CLIENT_KEY}
+        mv {KNOWN_HOSTS} /run/known
+    """)
+    status, found = doctor(ground)
+    assert status == 2
+    told = {kind: len(each) for kind, each in found.items()}
+    # Without a known host key nothing of the receiver can be asked.
+    assert told == {"future": 1, "leaked": 2, "key": 1, "known-hosts": 1, "unreachable": 1}
+    ground.sh(f"mv /run/known {KNOWN_HOSTS}")
+    ground.sh(found["key"][0]["remedy"])
+    remedies = [each["remedy"] for kind in ("leaked", "future") for each in found[kind]]
+    status, found = doctor(ground)
+    assert {kind: len(each) for kind, each in found.items()} == {
+        "future": 1,
+        "leaked": 2,
+        "mount": 2,
+        "pool-health": 1,
+    }
+    assert any("where the source's own data are mounted" in each["what"] for each in found["mount"])
+    # Typed as they stand: our own commands as this test calls the program, the others on the receiver.
+    for remedy in remedies:
+        command, *words = remedy.removeprefix("cyber-zfs-backup ").split()
+        where = ("--ssh-destination", ground.host.name, "--zfs-receive-dataset", RECEIVER)
+        ran = ground.call(command, *words, *(where if command == "quarantine" else ()))
+        assert ran.status == 0, ran.errors
+    for each in found["mount"]:
+        ground.sh(each["remedy"].removeprefix("as root there: "))
+    assert "zpool status -v" in found["pool-health"][0]["remedy"]
+    ground.sh(
+        f"zpool online {pool} /run/lab/second; zpool wait -t resilver {pool}; "
+        f"zpool detach {pool} /run/lab/second; rm /run/lab/second"
+    )
+    status, found = doctor(ground)
+    assert (status in (0, 1), found) == (True, {})
+    ran = ground.run("--action", "snapshot", "push")
+    assert ran.status == 0, ran.errors
+    here, there = ground.both()
+    assert here == there

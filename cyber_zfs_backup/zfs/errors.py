@@ -312,12 +312,17 @@ def left_out(receive: Finished) -> list[str]:
     return [line for line in said(receive.stderr) if _LEFT_OUT.search(line)]
 
 
+_LOOKED_AFTER = re.compile(r"^cannot open '.*': dataset does not exist$")
+"""Where a raw package has failed, OpenZFS 2.3 looks for its top afterwards, and says so if nothing came to be."""
+
+
 def _reasons(finished: Finished) -> list[str]:
     """The lines that may tell why a command failed."""
     lines = said(finished.stderr)
     if "receive" not in finished.argv:
         return lines
-    return [line for line in lines if not _LEFT_OUT.search(line)] or lines
+    reasons = [line for line in lines if not _LEFT_OUT.search(line)] or lines
+    return reasons[:1] + [line for line in reasons[1:] if not _LOOKED_AFTER.search(line)]
 
 
 def classify(finished: Finished) -> tuple[Trouble, str]:

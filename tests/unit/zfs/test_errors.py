@@ -216,6 +216,22 @@ def test_properties_that_were_left_out_are_no_reason() -> None:
     assert ZfsError("offsite", refused).trouble is Trouble.NOT_PERMITTED
 
 
+def test_what_is_looked_for_after_a_broken_package_is_no_reason() -> None:
+    """OpenZFS 2.3.9 (tests/contract); where the line stands first it is one, as where there is no parent."""
+    look = "cannot open 'vault/x': dataset does not exist"
+    cut = "cannot receive new filesystem stream: incomplete stream"
+    left = "cannot receive compression property on vault/x: permission denied"
+    receive = ("zfs", "receive", "-u", "vault/x")
+    error = ZfsError("nas", Finished(receive, 1, "", f"{left}\n{cut}\n{look}\n"))
+    assert (error.trouble, error.text) == (Trouble.CUT_OFF, cut)
+    odd = ZfsError("nas", Finished(receive, 1, "", f"what is this\n{look}\n"))
+    assert (odd.trouble, odd.text) == (Trouble.UNKNOWN, "what is this")
+    gone = ZfsError("nas", Finished(receive, 1, "", f"{left}\n{look}\nunable to say more\n"))
+    assert (gone.trouble, gone.text) == (Trouble.NOT_THERE, f"{look} / unable to say more")
+    lists = ZfsError("nas", Finished(("zfs", "list"), 1, "", f"what is this\n{look}\n"))
+    assert lists.trouble is Trouble.NOT_THERE
+
+
 def test_noise_means_nothing() -> None:
     noise = (
         "Warning: vault/v: property 'mountpoint' does not apply to datasets of this type\n"

@@ -313,7 +313,7 @@ def left_out(receive: Finished) -> list[str]:
 
 
 _LOOKED_AFTER = re.compile(r"^cannot open '.*': dataset does not exist$")
-"""Where a raw package has failed, OpenZFS 2.3 looks for its top afterwards, and says so if nothing came to be."""
+"""Where a raw package has failed, OpenZFS 2.3 looks for its top, and says so if it is not there."""
 
 
 def _reasons(finished: Finished) -> list[str]:
@@ -325,11 +325,19 @@ def _reasons(finished: Finished) -> list[str]:
     return reasons[:1] + [line for line in reasons[1:] if not _LOOKED_AFTER.search(line)]
 
 
+_ABORT_IS_ROOTS = (
+    "the source cannot go on with that partial receive, and this login may not throw it away (it lacks the "
+    "permission destroy, see setup receiver --never-destroy); as root there, which touches nothing whole:"
+)
+
+
 def classify(finished: Finished) -> tuple[Trouble, str]:
     """The kind of a failure and its remedy; an unknown message is shown whole and needs a person."""
     lines = _reasons(finished)
     for row in _TABLE:
         if any(row.pattern.search(line) for line in lines):
+            if row.trouble is Trouble.NOT_PERMITTED and finished.argv[-2:-1] == ("-A",):
+                return row.trouble, f"{_ABORT_IS_ROOTS} zfs receive -A {finished.argv[-1]}"
             return row.trouble, row.remedy
     ssh_failed = finished.status == 255 and not any(_BY_ZFS.match(line) for line in lines)
     if finished.status is None or ssh_failed:

@@ -175,14 +175,37 @@ def test_a_partial_receive_is_gone_on_with_and_one_that_is_stale_thrown_away(beh
     assert rig.tokens()
     assert rig.night().exit_code == 0
     assert rig.here == rig.there
+    leave_stale(rig)
+    assert rig.night().exit_code == 0
+    assert rig.here == rig.there
+    assert refused(rig) == []
+
+
+def leave_stale(rig: Rig) -> None:
+    """A partial receive of a snapshot that is gone from the source."""
     rig.link.break_next(150_000)
     rig.night(lanes=1)
     assert rig.tokens()
     for name in rig.names("a")[-1:]:
         rig.source.zfs("release", *_holds(rig, f"{ROOT}/a@{name}"), f"{ROOT}/a@{name}")
         rig.source.zfs("destroy", f"{ROOT}/a@{name}")
+
+
+def test_a_stale_partial_receive_that_zfs_does_not_let_go_of_is_roots(behind: Behind) -> None:
+    """As with ``setup receiver --never-destroy``, which keeps back ``receive -A`` too."""
+    rig = behind("a", "b")
+    rig.size = 100_000
+    leave_stale(rig)
+    rig.receiver.faults.denied |= {"receive -A"}
+    result = rig.night()
+    assert result.exit_code == 3
+    (problem,) = action(result, "push").problems
+    assert problem.where == f"{ROOT}/a"
+    assert problem.remedy.endswith(f": zfs receive -A {THERE}/a")
+    assert rig.here["b"] == rig.there["b"]
+    rig.receiver.faults.denied = frozenset()
     assert rig.night().exit_code == 0
-    assert refused(rig) == []
+    assert rig.here == rig.there
 
 
 def _holds(rig: Rig, snapshot: str) -> list[str]:

@@ -85,7 +85,6 @@ def _receive(line: str) -> bool:
             lambda: commands.receive_root_volume(dataset, own),
             lambda: commands.receive_below(dataset, own),
             lambda: commands.receive_plain(dataset),
-            lambda: commands.receive_abort(dataset),
         )
     )
 
@@ -100,6 +99,7 @@ def _asks(line: str) -> bool:
         of_dataset = (
             *(commands.get_partial, commands.get_verify, commands.list_snapshots),
             *(commands.list_of_one, commands.exists, commands.get_back, commands.get_received),
+            commands.receive_abort,
         )
         return any(_same(line, partial(build, last)) for build in of_dataset)
     if named and all(map(good_snapshot, named)):

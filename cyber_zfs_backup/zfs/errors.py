@@ -94,6 +94,12 @@ _TABLE = (
         "day may bring (quota)",
     ),
     _row(
+        r"^cyber-zfs-receive: refused: this client may not read",
+        Trouble.REFUSED,
+        "let it read there, as root, as long as it is needed: give setup receiver with its client, root and "
+        "key once more, and --allow-restore; afterwards with --no-allow-restore",
+    ),
+    _row(
         r"^cyber-zfs-receive: refused",
         Trouble.REFUSED,
         "its gatekeeper allows nothing else; what it was asked for stands in its journal there: "

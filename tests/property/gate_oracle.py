@@ -19,6 +19,7 @@ ROOT = "offsite/zippy"
 _PART = r"(?!\.{1,2}(?:/|$|@))[A-Za-z0-9_.: -]+"
 _DATASET = re.compile(rf"[A-Za-z][A-Za-z0-9_.: -]*(/{_PART})*")
 _NAME = re.compile(_PART)
+_BASE = re.compile(rf"@(?=.{{1,253}}$){_PART}")
 _OWN_NAME = re.compile(
     r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d:?Z", re.ASCII
 )
@@ -119,7 +120,7 @@ def _sends(line: str) -> bool:
     if not words:
         return False
     last = words[-1]
-    bases = [word[1:] for word in words if word.startswith("@") and _NAME.fullmatch(word[1:])]
+    bases = [word[1:] for word in words if _BASE.fullmatch(word)]
     builds: list[Callable[[], list[str]]] = []
     if good_snapshot(last):
         builds += [partial(commands.send_back_tree, last), partial(commands.send_back_full, last)]

@@ -126,6 +126,11 @@ ROWS = [
     (None, "", Trouble.LINK_LOST),
     # Our own gatekeeper there
     (77, "cyber-zfs-receive: refused: no command of this form is allowed: zfs rename", Trouble.REFUSED),
+    (
+        77,
+        "cyber-zfs-receive: refused: this client may not read: its policy has no restore = true",
+        Trouble.REFUSED,
+    ),
     (77, "cyber-zfs-receive: refused: busy: 4 receives of this client run already", Trouble.BUSY),
     (
         1,

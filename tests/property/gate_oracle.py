@@ -9,6 +9,7 @@ import random
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from functools import partial
 
 from cyber_zfs_backup.hosts.quoting import UnspeakableArgumentError, command_line, joined
@@ -46,7 +47,14 @@ def good_names(text: str) -> bool:
     dataset, at, rest = text.partition("@")
     names = rest.split(",")
     whole = bool(at) and good_dataset(dataset) and len(names) == len(set(names))
-    return whole and all(_OWN_NAME.fullmatch(name) for name in names)
+    return whole and all(_OWN_NAME.fullmatch(name) and _is_a_day(name[:10]) for name in names)
+
+
+def _is_a_day(text: str) -> bool:
+    try:
+        return bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def allowed(line: str) -> bool:

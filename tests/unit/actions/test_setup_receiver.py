@@ -40,7 +40,7 @@ def do(machine: FakeMachine, wish: SetupReceiver = WISH, said: Said | None = Non
 
 
 def permissions(machine: FakeMachine) -> set[str]:
-    return machine.commands.allowed.get((USER, ROOT), set())
+    return machine.commands.zfs.world.datasets[ROOT].allowed.get(USER, set())
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ def test_a_restore_through_it_where_the_policy_lets_the_client_read(client: Clie
     assert "this client may not read" in refused.errors
     assert "--allow-restore" in refused.errors
     assert "tank/back" not in client.guest.script("zfs list -H -o name -r tank").text.split()
-    client.let_in("--set", "restore=true", permissions="receive,create,mount,send")
+    client.let_in("--set", "restore=true", permissions="receive,create,mount,send,hold")
     ran = restore()
     assert ran.status == 0, ran.errors
     assert snapshots(client.guest, "tank/back") == client.snapshots() != {}

@@ -124,20 +124,31 @@ def _encrypted(about: Mapping[str, parse.Property]) -> bool:
 
 
 def _adopt(doing: Restoring, here: parse.Properties) -> Iterator[str]:
-    """Datasets that inherited their key on the copy, and now have it on their own.
+    """Datasets that have a key of their own now, below another encrypted one.
 
-    Only a package keeps who inherits from whom (measured on OpenZFS 2.1.11).
+    Only a package keeps who inherits from whom, and only where the user who received it might change keys
+    (measured on OpenZFS 2.1.11); so the copy itself may not know.
     """
-    apart = []
+    apart, perhaps = [], []
     for part in doing.selection.parts:
         there, name = doing.there(part), doing.here(part)
         about = doing.copy.about[there]
         own = name in here and _encrypted(here[name]) and here[name]["encryptionroot"].value == name
-        if part.path and own and _encrypted(about) and about["encryptionroot"].value != there:
+        if not (part.path and own):
+            continue
+        if _encrypted(about) and about["encryptionroot"].value != there:
             apart.append(name)
+        elif _encrypted(here.get(name.rpartition("/")[0], {})):
+            perhaps.append(name)
     if apart:
         yield "these inherited their key and now have each their own; with all keys loaded, join them again:"
         yield from (f"  zfs change-key -i {name}" for name in apart)
+    if perhaps:
+        yield (
+            "on the copy these have each their own key, as all have on a receiver that trusts nobody; those "
+            "that inherited it on the source can be joined again, with all keys loaded:"
+        )
+        yield from (f"  zfs change-key -i {name}" for name in perhaps)
 
 
 def _how_to_mount(doing: Restoring) -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ..model.names import is_within
 from ..zfs import commands
-from ..zfs.delegation import HARMLESS, PURPOSES, RECEIVING
+from ..zfs.delegation import HARMLESS, PURPOSES, READING, RECEIVING
 from .job import UsageError
 from .policy_text import changed_policy, new_policy, parsed, root_in
 from .public_key import PublicKey
@@ -162,7 +162,7 @@ def permissions_of(wish: SetupReceiver, facts: ReceiverFacts) -> frozenset[str]:
         (
             *RECEIVING,
             *(["destroy"] if destroy else []),
-            *(["send"] if restore else []),
+            *(READING if restore else ()),
             *(HARMLESS if properties else ()),
         )
     )

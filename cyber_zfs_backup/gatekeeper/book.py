@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the gatekeeper remembers of a client, in a folder that only the client's user can write.
 
-``seen``: how far the pool had come when (see ``plan/floors.py``), a line a mark: seconds since 1970, and the
+``seen``: how far the pool had come when (see ``plan/floors.py``), a line a day: seconds since 1970, and the
 open transaction group. ``WHAT-DAY``: how much was used on that day. ``slot-N``: locked while a receive runs.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..plan.floors import Mark, in_order
 
-KSTAT = Path("/proc/spl/kstat/zfs")
+_DAY = 24 * 60 * 60
 
 
 class BookError(Exception):
@@ -27,7 +27,7 @@ class BookError(Exception):
 class Book:
     """The record in one folder. All raise ``BookError``."""
 
-    def __init__(self, folder: Path, kstat: Path = KSTAT) -> None:
+    def __init__(self, folder: Path, kstat: Path = Path("/proc/spl/kstat/zfs")) -> None:
         self._folder = folder
         self._kstat = kstat
 
@@ -37,8 +37,14 @@ class Book:
             txg = int((self._kstat / pool / "txgs").read_text().splitlines()[-1].split()[0])
         except (OSError, ValueError, IndexError):
             return
-        with self._file("seen", os.O_APPEND) as fd:
-            os.write(fd, f"{time.time():.0f} {txg}\n".encode())
+        with self._file("seen") as fd:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            now, size = int(time.time()), os.fstat(fd).st_size
+            *_, last, cut = b"", *os.pread(fd, 64, max(0, size - 64)).split(b"\n")
+            again = last[:10].isdigit() and int(last[:10]) // _DAY == now // _DAY
+            # Over the mark of this day, and a line that a crash has cut off; it is shorter than neither.
+            at = size - len(cut) - again * (len(last) + 1)
+            os.pwrite(fd, b"%010d %020d\n" % (now, txg), at)
 
     def marks(self) -> list[Mark]:
         """All marks, in order."""
@@ -71,10 +77,10 @@ class Book:
         yield False
 
     @contextmanager
-    def _file(self, name: str, flags: int = 0) -> Iterator[int]:
+    def _file(self, name: str) -> Iterator[int]:
         path = self._folder / name
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o600)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 yield fd
             finally:

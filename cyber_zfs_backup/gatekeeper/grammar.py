@@ -98,9 +98,8 @@ _OWN = re.compile(r"cyber-zfs-backup:[a-z0-9.-]{1,64}")
 _TOKEN = re.compile(r"1-[0-9a-f]{1,20}-[0-9a-f]{1,20}-[0-9a-f]{1,4000}")
 
 
-_AT = {"SNAPSHOTS": True, "SNAPSHOT": True, "NAMES": True, "BASE": True} | dict.fromkeys(
-    ("DATASET", "ROOT", "POOL", "TOKEN"), False
-)
+_AT = dict.fromkeys(("SNAPSHOTS", "SNAPSHOT", "NAMES", "BASE"), True)
+_AT |= dict.fromkeys(("DATASET", "ROOT", "POOL", "TOKEN"), False)
 """The words that stand for names, and which of these have an @: so no command fits two forms."""
 
 

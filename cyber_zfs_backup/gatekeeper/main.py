@@ -144,10 +144,8 @@ class Gate:
         names: dict[str, list[str]] = {}
         for _, dataset, name in going[:share]:
             names.setdefault(dataset, []).append(name)
-        full = [f"{dataset}@{','.join(each)}" for dataset, each in names.items()]
-        return max(
-            (self._programs.run(("zfs", "destroy", each), subprocess.DEVNULL) for each in full), default=0
-        )
+        destroys = [("zfs", "destroy", f"{dataset}@{','.join(each)}") for dataset, each in names.items()]
+        return max((self._programs.run(argv, subprocess.DEVNULL) for argv in destroys), default=0)
 
     def _rows(self) -> dict[str, list[Row]]:
         argv = ("zfs", "list", "-Hp", "-o", "name,guid,createtxg", "-t", "snapshot", "-r", self._policy.root)
@@ -173,9 +171,7 @@ def main() -> int:
     """Serve the command of this login; the way in of the script."""
     parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False, description=__doc__)
     parser.add_argument("root", help="the dataset at or below which the client's copies lie")
-    parser.add_argument(
-        "--policy", metavar="FILE", help="the client's policy (default: an archive with floors)"
-    )
+    parser.add_argument("--policy", metavar="FILE", help="the client's policy (default: an archive)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a key of the policy")
     parser.add_argument("--version", action="version", version=__version__)
     options = parser.parse_args()

@@ -8,7 +8,8 @@ far its pool has come (``Mark``), and a snapshot was there at the first mark tha
 Of each period the *first* snapshot is kept: what a client adds later changes nothing of that. Two clocks are
 asked, and what either wants is kept: the receiver's own, and the names as far as they can be believed (never
 going back from one snapshot to the next, never ahead of the receiver's clock). The second is for a history
-that came in one night; nobody can put anything into it afterwards.
+that came in one night; nobody can put anything into it afterwards. Only days count, in UTC; so the last mark
+of a day stands for all of that day. (The first does not: what came after it would be seen on the next day.)
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from ..model.names import own_time
 
@@ -76,34 +77,39 @@ def keepers(
     own = sorted((row for row in rows if own_time(row.name) is not None), key=lambda row: row.createtxg)
     if not own:
         return {}
-    seen = [datetime.fromtimestamp(first_seen(marks, row.createtxg, now), UTC) for row in own]
+    seen = [_day(first_seen(marks, row.createtxg, now)) for row in own]
     kept = {own[-1].guid: "newest"}
-    for word, times in (("seen", seen), ("named", _believed(own, seen))):
+    for word, days in (("seen", seen), ("named", _believed(own, seen))):
         for adjective, count, of in _periods(keep, yearly):
             firsts: dict[Hashable, int] = {}
-            for row, time in zip(own, times, strict=True):
-                firsts.setdefault(of(time), row.guid)
+            for row, day in zip(own, days, strict=True):
+                firsts.setdefault(of(day), row.guid)
             newest = list(firsts.values())[::-1][:count]
             for number, guid in enumerate(newest, 1):
                 kept.setdefault(guid, f"{adjective} {number}{f' of {count}' if count else ''} ({word})")
     return kept
 
 
-def _believed(own: Sequence[Row], seen: Sequence[datetime]) -> list[datetime]:
-    """The times of the names; of a name that goes back, or is ahead of the clock, when it was first seen."""
-    times: list[datetime] = []
+def _day(time: float) -> date:
+    return datetime.fromtimestamp(time, UTC).date()
+
+
+def _believed(own: Sequence[Row], seen: Sequence[date]) -> list[date]:
+    """The days of the names; of a name that goes back, or is ahead of the clock, when it was first seen."""
+    days: list[date] = []
     for row, when in zip(own, seen, strict=True):
-        named = own_time(row.name) or when
-        fits = named <= when and (not times or named >= times[-1])
-        times.append(named if fits else max(when, times[-1]) if times else when)
-    return times
+        time = own_time(row.name)
+        named = time.date() if time else when
+        fits = named <= when and (not days or named >= days[-1])
+        days.append(named if fits else when)
+    return days
 
 
-def _periods(keep: Keep, yearly: bool) -> list[tuple[str, int | None, Callable[[datetime], Hashable]]]:
-    """The kinds of period, each with how many are kept (``None``: all). In UTC, weeks begin on Monday."""
+def _periods(keep: Keep, yearly: bool) -> list[tuple[str, int | None, Callable[[date], Hashable]]]:
+    """The kinds of period, each with how many are kept (``None``: all). Weeks begin on Monday."""
     return [
-        ("daily", keep.days, lambda time: time.date()),
-        ("weekly", keep.weeks, lambda time: time.isocalendar()[:2]),
-        ("monthly", keep.months, lambda time: (time.year, time.month)),
-        *([("yearly", None, lambda time: time.year)] if yearly else []),
+        ("daily", keep.days, lambda day: day),
+        ("weekly", keep.weeks, lambda day: day.isocalendar()[:2]),
+        ("monthly", keep.months, lambda day: (day.year, day.month)),
+        *([("yearly", None, lambda day: day.year)] if yearly else []),
     ]

@@ -193,14 +193,20 @@ class Zfs:
     def estimate(self, send: Sequence[str], timeout: float | None = None) -> int | None:
         """About how many bytes a send (a vector of ``commands``) would have; asked within so many seconds.
 
-        ``None`` where zfs could not tell, for whatever reason: this is for people to look at, never an error.
+        ``None`` where zfs could not tell: this is for people to look at, and no error. Raises ``ZfsError``
+        only where a gatekeeper refuses to send anything at all.
         """
         try:
             finished = self.host.run(self.argv(commands.send_estimate(send)), timeout=timeout)
         except HostError:
             return None
+        if not finished.ok:
+            error = ZfsError(self.label, finished)
+            if error.trouble is Trouble.REFUSED:
+                raise error
+            return None
         # zfs prints this on stdout or stderr, by version.
-        return parse.send_size(f"{finished.stdout}\n{finished.stderr}") if finished.ok else None
+        return parse.send_size(f"{finished.stdout}\n{finished.stderr}")
 
     # Changes
 

@@ -16,12 +16,16 @@ PURPOSES: Mapping[str, str] = MappingProxyType(
         "mount": "ZFS asks for it at every receive and destroy, although nothing is ever mounted",
         "destroy": "to throw away a partial receive, and a mirror's expired snapshots",
         "send": "to send copies back, for a restore",
+        "hold": "ZFS asks for it at every send of a tree or of several snapshots",
     }
 )
 """What each permission is for: each was taken away on real OpenZFS, and broke just that."""
 
 RECEIVING = ("receive", "create", "mount")
 """What every receive needs, and all that it needs."""
+
+READING = ("send", "hold")
+"""What a restore needs."""
 
 HARMLESS = (
     *("aclinherit", "aclmode", "acltype", "atime", "compression", "dnodesize", "keylocation", "logbias"),

@@ -94,6 +94,12 @@ _TABLE = (
         "day may bring (quota)",
     ),
     _row(
+        r"^cyber-zfs-receive: refused: this client may not read",
+        Trouble.REFUSED,
+        "let it read there, as root, as long as it is needed: give setup receiver with its client, root and "
+        "key once more, and --allow-restore; afterwards with --no-allow-restore",
+    ),
+    _row(
         r"^cyber-zfs-receive: refused",
         Trouble.REFUSED,
         "its gatekeeper allows nothing else; what it was asked for stands in its journal there: "
@@ -312,12 +318,23 @@ def left_out(receive: Finished) -> list[str]:
     return [line for line in said(receive.stderr) if _LEFT_OUT.search(line)]
 
 
+_LOOKED_AFTER = re.compile(r"^cannot open '.*': dataset does not exist$")
+"""Where a raw package has failed, OpenZFS 2.3 looks for its top, and says so if it is not there."""
+
+
 def _reasons(finished: Finished) -> list[str]:
     """The lines that may tell why a command failed."""
     lines = said(finished.stderr)
     if "receive" not in finished.argv:
         return lines
-    return [line for line in lines if not _LEFT_OUT.search(line)] or lines
+    reasons = [line for line in lines if not _LEFT_OUT.search(line)] or lines
+    return reasons[:1] + [line for line in reasons[1:] if not _LOOKED_AFTER.search(line)]
+
+
+_ABORT_IS_ROOTS = (
+    "the source cannot go on with that partial receive, and this login may not throw it away (it lacks the "
+    "permission destroy, see setup receiver --never-destroy); as root there, which touches nothing whole:"
+)
 
 
 def classify(finished: Finished) -> tuple[Trouble, str]:
@@ -325,6 +342,8 @@ def classify(finished: Finished) -> tuple[Trouble, str]:
     lines = _reasons(finished)
     for row in _TABLE:
         if any(row.pattern.search(line) for line in lines):
+            if row.trouble is Trouble.NOT_PERMITTED and finished.argv[-2:-1] == ("-A",):
+                return row.trouble, f"{_ABORT_IS_ROOTS} zfs receive -A {finished.argv[-1]}"
             return row.trouble, row.remedy
     ssh_failed = finished.status == 255 and not any(_BY_ZFS.match(line) for line in lines)
     if finished.status is None or ssh_failed:

@@ -12,6 +12,7 @@ pytest.register_assert_rewrite(
     *(
         f"tests.contract.cases_{name}"
         for name in (
+            "allow",
             "crypt",
             "destroy",
             "holds",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from tests.contract import (
+    cases_allow,
     cases_crypt,
     cases_destroy,
     cases_holds,
@@ -46,6 +47,7 @@ CASES: list[Case] = [
         cases_crypt,
         cases_volumes,
         cases_names,
+        cases_allow,
     )
     for case in _cases(module)
 ]

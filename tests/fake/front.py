@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tests.fake import alter, changes, destroys, sending, show
+from tests.fake import alter, changes, delegation, destroys, sending, show
 from tests.fake.errors import NO_DATASET, RefusedError, UsageError
 from tests.fake.model import Kind, Snapshot, World
 from tests.fake.names import BOOKMARK, DATASETS, HEADS, SNAPSHOT, open_head, open_named
@@ -413,10 +413,6 @@ def _version(world: World, argv: Sequence[str], out: Say, err: Say) -> int:
     return 0
 
 
-def _nothing(world: World, argv: Sequence[str], out: Say, err: Say) -> int:
-    return 0
-
-
 _COMMANDS: dict[str, Command] = {
     "list": show.list_command,
     "get": show.get_command,
@@ -438,6 +434,6 @@ _COMMANDS: dict[str, Command] = {
     "unmount": _mount(False),
     "umount": _mount(False),
     "version": _version,
-    "allow": _nothing,
-    "unallow": _nothing,
+    "allow": delegation.allow,
+    "unallow": delegation.unallow,
 }

@@ -54,7 +54,7 @@ class Faults:
 
     ``hook`` is called with ``"before"`` or ``"after"`` and the command, and may raise (``Killed``
     for the death of our process). ``garble`` gets each answer and gives the one that arrives.
-    ``denied`` are the commands of zfs (``rename``) that the login has no permission for.
+    ``denied`` are the commands of zfs (``rename``, ``receive -A``) that the login has no permission for.
     ``unreachable`` makes every command raise ``HostError``, as does a command that
     ``refuse_after`` counts down to (0: the next one). Every command after ``broken_after`` more fails, as
     those of a pool whose disks have gone.
@@ -125,10 +125,13 @@ class FakeHost:
 
     def deny(self, command: tuple[str, ...]) -> tuple[int, Streams] | None:
         """The answer to a command that the login may not use; ``None`` where it may."""
-        if not set(command[1:2]) & self.faults.denied:
-            return None
         streams = Streams()
-        streams.err.append(f"cannot {command[1]} '{command[2]}': permission denied\n")
+        if command[1:3] == ("receive", "-A") and "receive -A" in self.faults.denied:
+            streams.err.append(f"cannot destroy '{command[3]}/%recv': permission denied\n")
+        elif set(command[1:2]) & self.faults.denied:
+            streams.err.append(f"cannot {command[1]} '{command[2]}': permission denied\n")
+        else:
+            return None
         return 1, streams
 
     def reach(self, command: tuple[str, ...]) -> None:

@@ -142,6 +142,8 @@ class Dataset:
     mounted: bool = False
     changed_at: int = 0
     """When a snapshot was last made or destroyed; 0 where none ever was."""
+    allowed: dict[str, set[str]] = field(default_factory=dict)
+    """What users may do there and below (``zfs allow -u``)."""
     has_received: bool = False
     """True once properties were received: only then does ``zfs inherit`` leave its mark."""
 

@@ -13,6 +13,7 @@ import pytest
 from cyber_zfs_backup.model.names import own_name
 
 from .gatekept import Client, everything
+from .ground import Ran
 from .lab import SSH_CONFIG, Lab, Product, snapshots
 
 POLICY = "/run/lab/zippy.toml"
@@ -100,6 +101,35 @@ def test_a_cut_receive_is_gone_on_with(client: Client) -> None:
     assert ran.status == 0, ran.errors
     assert ran.action("push")["figures"]["repaired"] == 1
     assert holds_all(client)
+
+
+def test_a_restore_through_it_where_the_policy_lets_the_client_read(client: Client) -> None:
+    client.guest.script("zfs create tank/src/secret/below")
+    assert client.run("--force-non-incremental").status == 0
+    words = ("restore", "tank/src", "--to", "tank/back", "--dataset", "tank/src", "--json")
+    where = ("--ssh-destination", client.host.name, "--zfs-receive-dataset", client.copy)
+
+    def restore() -> Ran:
+        done = client.product.run(*words, *where)
+        return Ran(done.status, json.loads(done.text), done.errors)
+
+    refused = restore()
+    assert (refused.status, refused.problems()) == (1, ["refused"]), refused.errors
+    assert "this client may not read" in refused.errors
+    assert "--allow-restore" in refused.errors
+    assert "tank/back" not in client.guest.script("zfs list -H -o name -r tank").text.split()
+    client.let_in("--set", "restore=true", permissions="receive,create,mount,send,hold")
+    ran = restore()
+    assert ran.status == 0, ran.errors
+    assert snapshots(client.guest, "tank/back") == client.snapshots() != {}
+    # Each came as an encryption root of its own; what is told opens and joins them.
+    told = ran.action("restore")["answer"]
+    for line in told:
+        if "zfs load-key" in line or "zfs change-key" in line:
+            client.guest.script(f"echo passphrase | {line}" if "load-key" in line else line)
+    keeper = client.guest.script("zfs get -H -o value encryptionroot tank/back/secret/below").text
+    assert keeper == "tank/back/secret", told
+    assert client.guest.script("zfs get -H -o value keystatus tank/back/secret/below").text == "available"
 
 
 HOSTILE = (

@@ -9,7 +9,7 @@ import pytest
 
 from tests.readme import blocks, section
 
-from .installed import KEY, NAME, Installed
+from .installed import CONFIG, KEY, NAME, Installed
 from .lab import Lab
 from .typist import Typist
 
@@ -46,6 +46,7 @@ def zippy(lab: Lab, package: Installed) -> Iterator[Installed]:
     )
     yield package
     guest.script(
+        f"! id zfs-zippy 2> /dev/null || {NAME} setup receiver --client zippy --undo\n"
         "hostname guest; cat /run/hosts > /etc/hosts\n"
         f"rm -rf /etc/ssh/ssh_host_* /root/zippy.key /root/.ssh {DISK}"
     )
@@ -114,6 +115,26 @@ def test_from_the_first_backup_to_the_restore(zippy: Installed, typist: Typist) 
     assert "file:///root/zippy.key" in typist.type(look)[0].text
     typist.type(try_it)
     assert zippy.guest.script("zfs get -H -o value keystatus offsite/zippy/secret").text == "unavailable"
+
+
+def test_a_receiver_that_trusts_nobody(zippy: Installed, typist: Typist, lab: Lab) -> None:
+    lab.alpha.server("AuthorizedKeysFile .ssh/authorized_keys", "StrictModes yes")
+    sender, receiver, first = blocks(section("A receiver that trusts nobody"))
+    # There is no terminal here.
+    shown = zippy.guest.script("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub").text.split()[1]
+    (said,) = typist.type(f"{sender} --fingerprint {shown}")
+    assert "setup receiver --client zippy --root offsite/zippy" in said.text
+    zippy.guest.script(f"cp {KEY}.pub /root/zippy.pub")
+    typist.type(f"cd /root && {receiver}")
+    typist.type(first)
+    here = zippy.snapshots("zippy/zippy")
+    assert here == zippy.snapshots("offsite/zippy/zippy") != {}
+    assert zippy.guest.run(["ssh", "-F", CONFIG, "offsite", "id"]).status == 77
+    # And back, which touches no data.
+    typist.type(f"{NAME} setup sender offsite --undo")
+    typist.type(f"{NAME} setup receiver --client zippy --undo")
+    assert here == zippy.snapshots("offsite/zippy/zippy")
+    assert not zippy.guest.run(["id", "zfs-zippy"]).ok
 
 
 def test_the_first_copy_by_disk(zippy: Installed, typist: Typist, lab: Lab) -> None:

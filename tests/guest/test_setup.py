@@ -12,7 +12,7 @@ import pytest
 from cyber_zfs_backup.gatekeeper.grammar import RECEIVE
 from cyber_zfs_backup.hosts.quoting import command_line
 from cyber_zfs_backup.zfs import commands
-from cyber_zfs_backup.zfs.delegation import RECEIVING
+from cyber_zfs_backup.zfs.delegation import READING, RECEIVING
 
 from .channel import Result
 from .ground import SOURCE, Ground
@@ -234,6 +234,14 @@ def test_each_permission_is_needed_and_no_other(ground: Ground, lab: Lab) -> Non
     assert not guest.try_script(f"{send} > {FOLDER}/stream").ok
     allowed(*RECEIVING, "send")
     guest.script(f"{send} > {FOLDER}/stream")
+    # hold: to read back more than one snapshot of one dataset.
+    for many in (f"zfs send -w -R {COPY}@2", f"zfs send -w -I @1 {COPY}@2"):
+        allowed(*RECEIVING, "send")
+        refused = guest.try_script(f"{as_user} {many} > {FOLDER}/stream")
+        assert not refused.ok
+        assert "cannot hold: permission denied" in refused.errors
+        allowed(*RECEIVING, *READING)
+        guest.script(f"{as_user} {many} > {FOLDER}/stream")
     # Nothing that would make a copy act can be set with all of them.
     allowed(*RECEIVING, "destroy", "send")
     for setting in ("mountpoint=/mnt", "canmount=on", "sharenfs=on", "setuid=on", "readonly=off", "a:b=c"):

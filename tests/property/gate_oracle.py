@@ -9,6 +9,7 @@ import random
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from functools import partial
 
 from cyber_zfs_backup.hosts.quoting import UnspeakableArgumentError, command_line, joined
@@ -19,6 +20,7 @@ ROOT = "offsite/zippy"
 _PART = r"(?!\.{1,2}(?:/|$|@))[A-Za-z0-9_.: -]+"
 _DATASET = re.compile(rf"[A-Za-z][A-Za-z0-9_.: -]*(/{_PART})*")
 _NAME = re.compile(_PART)
+_BASE = re.compile(rf"@(?=.{{1,253}}$){_PART}")
 _OWN_NAME = re.compile(
     r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d:?Z", re.ASCII
 )
@@ -48,7 +50,14 @@ def good_names(text: str) -> bool:
     dataset, at, rest = text.partition("@")
     names = rest.split(",")
     whole = bool(at) and good_dataset(dataset) and len(names) == len(set(names))
-    return whole and all(_OWN_NAME.fullmatch(name) for name in names)
+    return whole and all(_OWN_NAME.fullmatch(name) and _is_a_day(name[:10]) for name in names)
+
+
+def _is_a_day(text: str) -> bool:
+    try:
+        return bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def allowed(line: str) -> bool:
@@ -88,7 +97,6 @@ def _receive(line: str) -> bool:
             lambda: commands.receive_root_volume(dataset, own),
             lambda: commands.receive_below(dataset, own),
             lambda: commands.receive_plain(dataset),
-            lambda: commands.receive_abort(dataset),
         )
     )
 
@@ -103,6 +111,7 @@ def _asks(line: str) -> bool:
         of_dataset = (
             *(commands.get_partial, commands.get_verify, commands.list_snapshots),
             *(commands.list_of_one, commands.exists, commands.get_back, commands.get_received),
+            commands.receive_abort,
         )
         return any(_same(line, partial(build, last)) for build in of_dataset)
     if named and all(map(good_snapshot, named)):
@@ -122,7 +131,7 @@ def _sends(line: str) -> bool:
     if not words:
         return False
     last = words[-1]
-    bases = [word[1:] for word in words if word.startswith("@") and _NAME.fullmatch(word[1:])]
+    bases = [word[1:] for word in words if _BASE.fullmatch(word)]
     builds: list[Callable[[], list[str]]] = []
     if good_snapshot(last):
         builds += [partial(commands.send_back_tree, last), partial(commands.send_back_full, last)]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cyber_zfs_backup.config.receiver_facts import GATEKEEPER, Account, Folder
@@ -19,7 +18,6 @@ class FakeCommands:
     def __init__(self, machine: FakeMachine, zfs: FakeHost) -> None:
         self._machine = machine
         self.zfs = zfs
-        self.allowed: dict[tuple[str, str], set[str]] = {}
         self.changes: list[tuple[str, ...]] = []
         self.fails: str = ""
 
@@ -57,18 +55,6 @@ class FakeCommands:
                 raise AssertionError(f"setup is not to run {words}")
 
     def _zfs(self, words: tuple[str, ...]) -> Finished:
-        if words[1] == "allow" and len(words) == 3:
-            rows = (
-                f"\tuser {user} {','.join(sorted(p))}"
-                for (user, on), p in self.allowed.items()
-                if on == words[2]
-            )
-            text = f"---- Permissions on {words[2]} ----\nLocal+Descendent permissions:\n" + "\n".join(rows)
-            return Finished(words, 0, f"{text}\n", "")
-        if words[1] in ("allow", "unallow"):
-            self.changes.append(words)
-            self._delegate(words[1] == "allow", words[3], words[4:])
-            return Finished(words, 0, "", "")
         if "name,mounted" in words:
             rows = (
                 f"{name}\t{'yes' if dataset.mounted else 'no'}"
@@ -76,20 +62,11 @@ class FakeCommands:
                 if f"{name}/".startswith(f"{words[-1]}/")
             )
             return Finished(words, 0, "".join(f"{row}\n" for row in rows), "")
-        if words[1] in ("create", "set"):
+        if words[1] in ("create", "set", "unallow") or words[1:3] == ("allow", "-u"):
             self.changes.append(words)
-        assert words[1] in ("create", "set", "get", "list"), f"setup is not to run {words}"
+        known = ("create", "set", "get", "list", "allow", "unallow")
+        assert words[1] in known, f"setup is not to run {words}"
         return self.zfs.run(words)
-
-    def _delegate(self, give: bool, user: str, rest: Sequence[str]) -> None:
-        *permissions, dataset = rest
-        now = self.allowed.setdefault((user, dataset), set())
-        named = set(permissions[0].split(",")) if permissions else set(now)
-        now |= named if give else set()
-        if not give:
-            now -= named
-        if not now:
-            del self.allowed[(user, dataset)]
 
     def close(self) -> None:
         """Nothing to end."""

@@ -28,6 +28,7 @@ from tests.fake.host import FakeHost, zfs_part
 
 from .rig import FORCED, HARSH, ONLY_PUSH, ROOT, THERE, Rig, action, actions, kinds, problems
 from .test_quarantine import FORCE, FUTURE
+from .test_restore import ELSEWHERE, restore
 
 FLOORLESS = Keep(0, 0, 0)
 
@@ -83,10 +84,10 @@ def behind(tmp_path: Path) -> Behind:
     (tmp_path / "state").mkdir()
     (tmp_path / "vault").mkdir()
 
-    def make(*children: str, mode: Mode = Mode.ARCHIVE) -> Rig:
+    def make(*children: str, mode: Mode = Mode.ARCHIVE, reads: bool = False) -> Rig:
         rig = Rig(*children)
         rig.first()
-        policy = Policy(THERE, mode, keep_at_least=FLOORLESS, destroy_percent=100)
+        policy = Policy(THERE, mode, keep_at_least=FLOORLESS, destroy_percent=100, restore=reads)
         # Each transaction group of the fake is over before the next question.
         book = Book(tmp_path / "state", kstat=tmp_path)
         (tmp_path / "vault/txgs").write_text("txg\n1000000 0 O\n")
@@ -175,14 +176,37 @@ def test_a_partial_receive_is_gone_on_with_and_one_that_is_stale_thrown_away(beh
     assert rig.tokens()
     assert rig.night().exit_code == 0
     assert rig.here == rig.there
+    leave_stale(rig)
+    assert rig.night().exit_code == 0
+    assert rig.here == rig.there
+    assert refused(rig) == []
+
+
+def leave_stale(rig: Rig) -> None:
+    """A partial receive of a snapshot that is gone from the source."""
     rig.link.break_next(150_000)
     rig.night(lanes=1)
     assert rig.tokens()
     for name in rig.names("a")[-1:]:
         rig.source.zfs("release", *_holds(rig, f"{ROOT}/a@{name}"), f"{ROOT}/a@{name}")
         rig.source.zfs("destroy", f"{ROOT}/a@{name}")
+
+
+def test_a_stale_partial_receive_that_zfs_does_not_let_go_of_is_roots(behind: Behind) -> None:
+    """As with ``setup receiver --never-destroy``, which keeps back ``receive -A`` too."""
+    rig = behind("a", "b")
+    rig.size = 100_000
+    leave_stale(rig)
+    rig.receiver.faults.denied |= {"receive -A"}
+    result = rig.night()
+    assert result.exit_code == 3
+    (problem,) = action(result, "push").problems
+    assert problem.where == f"{ROOT}/a"
+    assert problem.remedy.endswith(f": zfs receive -A {THERE}/a")
+    assert rig.here["b"] == rig.there["b"]
+    rig.receiver.faults.denied = frozenset()
     assert rig.night().exit_code == 0
-    assert refused(rig) == []
+    assert rig.here == rig.there
 
 
 def _holds(rig: Rig, snapshot: str) -> list[str]:
@@ -195,6 +219,25 @@ def test_verify_knows_that_an_archive_has_more(behind: Behind, mode: Mode, outco
     rig.night()
     rig.source.zfs("destroy", f"{ROOT}/a@{rig.names('a')[0]}")
     assert verify_on(rig.ends(actions=ONLY_PUSH)).outcome.value == outcome
+    assert refused(rig) == []
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_restore_where_the_client_may_not_read(behind: Behind, dry_run: bool) -> None:
+    rig = behind("a")
+    result = restore(rig, dry_run=dry_run)
+    assert result.exit_code == 1
+    ((what, remedy),) = [(problem.what, problem.remedy) for problem in result.actions[0].problems]
+    assert "this client may not read" in what
+    assert "--allow-restore" in remedy
+    assert ELSEWHERE not in rig.source.world.datasets
+
+
+def test_a_restore_where_the_client_may_read(behind: Behind) -> None:
+    rig = behind("a", reads=True)
+    result = restore(rig)
+    assert result.exit_code == 0, problems(result)
+    assert rig.snapshots(rig.source, ELSEWHERE) == rig.there
     assert refused(rig) == []
 
 

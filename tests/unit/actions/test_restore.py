@@ -292,3 +292,23 @@ def test_of_several_destinations_the_nearest_counts_and_one_that_is_down_is_told
     behind.receiver.faults.unreachable = True
     assert restore_on(replace(dated, to="tank/third"), back(rig, first)).exit_code == 0
     assert any("nas:vault/copy" in warning for warning in rig.said.warnings)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_keys_that_were_inherited_are_joined_again_where_the_copy_does_not_tell(trusted: bool) -> None:
+    rig = Rig("a")
+    for name in ("secret", "secret/below", "secret/below/deep"):
+        new = ("-o", "encryption=on", "-o", "keyformat=passphrase") if name == "secret" else ()
+        rig.source.zfs("create", *new, f"{ROOT}/{name}")
+    rig.first()
+    if not trusted:  # A user who may not change keys receives each with a key of its own.
+        for each in rig.receiver.world.tree(f"{THERE}/secret"):
+            each.encryption_root = each.name
+    result = restore(rig)
+    assert result.exit_code == 0, problems(result)
+    told = result.actions[0].answer
+    joined = [line for line in told if "change-key" in line]
+    below = [] if trusted else [f"{ELSEWHERE}/secret/below", f"{ELSEWHERE}/secret/below/deep"]
+    assert joined == [f"  zfs change-key -i {name}" for name in below]
+    opened = [line.split()[-1] for line in told if "load-key" in line]
+    assert opened == [f"{ELSEWHERE}/secret", *below]

@@ -40,7 +40,7 @@ def do(machine: FakeMachine, wish: SetupReceiver = WISH, said: Said | None = Non
 
 
 def permissions(machine: FakeMachine) -> set[str]:
-    return machine.commands.allowed.get((USER, ROOT), set())
+    return machine.commands.zfs.world.datasets[ROOT].allowed.get(USER, set())
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_the_policy_decides_what_is_delegated(machine: FakeMachine) -> None:
     do(machine)
     assert permissions(machine) == {"receive", "create", "mount"}
     do(machine, replace(WISH, policy=PolicyWish(mode="mirror", restore=True, properties=True)))
-    assert permissions(machine) == {"receive", "create", "mount", "destroy", "send", *HARMLESS}
+    assert permissions(machine) == {"receive", "create", "mount", "destroy", "send", "hold", *HARMLESS}
     assert 'mode = "mirror"\n' in machine.files[POLICY]
     with pytest.raises(UsageError, match="is a mirror, which destroys"):
         do(machine, replace(WISH, policy=PolicyWish(never_destroy=True)))

@@ -126,6 +126,11 @@ ROWS = [
     (None, "", Trouble.LINK_LOST),
     # Our own gatekeeper there
     (77, "cyber-zfs-receive: refused: no command of this form is allowed: zfs rename", Trouble.REFUSED),
+    (
+        77,
+        "cyber-zfs-receive: refused: this client may not read: its policy has no restore = true",
+        Trouble.REFUSED,
+    ),
     (77, "cyber-zfs-receive: refused: busy: 4 receives of this client run already", Trouble.BUSY),
     (
         1,
@@ -214,6 +219,22 @@ def test_properties_that_were_left_out_are_no_reason() -> None:
     assert (error.trouble, error.text) == (Trouble.CUT_OFF, "cannot receive: failed to read from stream")
     refused = Finished(("zfs", "set", "a:b=c", "vault/x"), 1, "", lines.splitlines()[-1])
     assert ZfsError("offsite", refused).trouble is Trouble.NOT_PERMITTED
+
+
+def test_what_is_looked_for_after_a_broken_package_is_no_reason() -> None:
+    """OpenZFS 2.3.9 (tests/contract); where the line stands first it is one, as where there is no parent."""
+    look = "cannot open 'vault/x': dataset does not exist"
+    cut = "cannot receive new filesystem stream: incomplete stream"
+    left = "cannot receive compression property on vault/x: permission denied"
+    receive = ("zfs", "receive", "-u", "vault/x")
+    error = ZfsError("nas", Finished(receive, 1, "", f"{left}\n{cut}\n{look}\n"))
+    assert (error.trouble, error.text) == (Trouble.CUT_OFF, cut)
+    odd = ZfsError("nas", Finished(receive, 1, "", f"what is this\n{look}\n"))
+    assert (odd.trouble, odd.text) == (Trouble.UNKNOWN, "what is this")
+    gone = ZfsError("nas", Finished(receive, 1, "", f"{left}\n{look}\nunable to say more\n"))
+    assert (gone.trouble, gone.text) == (Trouble.NOT_THERE, f"{look} / unable to say more")
+    lists = ZfsError("nas", Finished(("zfs", "list"), 1, "", f"what is this\n{look}\n"))
+    assert lists.trouble is Trouble.NOT_THERE
 
 
 def test_noise_means_nothing() -> None:

@@ -19,7 +19,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.property.machine import Machine, happened
 from tests.property.two_copies import without_threads
 
-QUICK = 75
+QUICK = 50
 QUICK_SEED = 31
 STEPS = 30
 

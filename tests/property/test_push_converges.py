@@ -86,7 +86,7 @@ def disturbed(rig: Rig, mode: SendMode, trouble: Event | None, policy: Retention
     rig.calm()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(histories, st.sampled_from([RetentionPolicy(0, 0, 0), RetentionPolicy(2, 0, 0), RetentionPolicy()]))
 def test_undisturbed_runs_bring_both_sides_together(
     history: list[tuple[list[Event], SendMode, Event | None]], policy: RetentionPolicy

@@ -85,8 +85,8 @@ class Age:
         return (since.days * _DAY + since.seconds) // self.seconds
 
     def is_longer_than(self, other: Age) -> bool:
-        """Whether it is the longer one, also where one is in months: as counted back from one same day."""
-        day = datetime(9001, 3, 1, tzinfo=UTC)
+        """Whether it is the longer one, also where one is in months: a month counts 31 days then."""
+        day = datetime(9001, 2, 1, tzinfo=UTC)
         return self.before(day) < other.before(day)
 
     def __str__(self) -> str:

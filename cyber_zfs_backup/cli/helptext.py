@@ -17,6 +17,7 @@ ABOUT = {
     "setup": "make what a backup to a receiver that trusts nobody needs",
     "restore": "bring a dataset or a file back, as it was on a date",
     "drill": "restore the copy for a try, and compare it with the source",
+    "retention": "show what a retention would keep, over years or of what exists now",
 }
 """What each command word is for."""
 
@@ -36,6 +37,7 @@ commands beside the plain run (each has its own --help):
   cyber-zfs-backup setup SIDE             {ABOUT["setup"]}
   cyber-zfs-backup restore WHAT           {ABOUT["restore"]}
   cyber-zfs-backup drill                  {ABOUT["drill"]}
+  cyber-zfs-backup retention WHAT         {ABOUT["retention"]}
 """
 
 EXAMPLES = """\
@@ -183,4 +185,29 @@ root, since it mounts.
 
 Encrypted datasets are read where their key lies in a file; else only the GUID is compared, and that is said.
 Each drill adds a line to /var/lib/cyber-zfs-backup/drills.jsonl. Exit 0 only where nothing was found wrong.
+"""
+
+RETENTION = """\
+Show what a retention keeps, before anything is destroyed by it. Changes nothing but the --output file.
+
+'retention simulate' takes snapshots of nothing for years, applies the retention after each, and draws which
+of them exist on a day: a row for each kind that keeps any (one snapshot may be in several), with its number.
+-v lists each snapshot with its reasons.
+
+'retention explain' reads the tree and says, for each snapshot, whether an expire with the same options would
+keep or destroy it now, and why: also what is held, has clones, or is needed by a destination.
+
+Whatever any of the options keeps is kept. Without any it is 31 dailies, 12 weeklies, 36 monthlies, and one a
+year for ever.
+"""
+
+RETENTION_EXAMPLES = """\
+examples:
+  cyber-zfs-backup retention simulate --from 2026-01-01 --years 3 --snapshots-per-day 4
+      what the default keeps after three years
+  cyber-zfs-backup retention simulate --snapshots-per-day 24 --retention-policy 0 0 0 --yearlies 0 \\
+      --window 7d/1h --window '3 months/1d' --window forever/1month --output windows.svg
+      windows alone, drawn into a file too
+  cyber-zfs-backup retention explain zippy/zippy/home --no-recursive
+      what becomes of each snapshot of that dataset
 """

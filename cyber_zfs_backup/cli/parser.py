@@ -18,12 +18,11 @@ from ..config.job import (
     Delivery,
     Force,
     Job,
-    RetentionPolicy,
     UsageError,
 )
 from ..config.requests import Doctor, ExpireReceived, Forget, Quarantine, Verify, destination_named
 from ..plan.cost import SendMode
-from . import drilling, helptext, restoring
+from . import drilling, helptext, restoring, retaining
 from .options import (
     PROGRAM,
     add_dataset,
@@ -40,10 +39,10 @@ from .options import (
     receive_dataset_of,
     show_of,
     source_of,
-    whole_number,
 )
 from .plain_parser import PlainParser as _Parser
 from .request import Request
+from .retaining import add_retention, retention_of
 from .setup_options import setup_parser, understand_setup
 
 
@@ -75,15 +74,7 @@ def run_parser() -> argparse.ArgumentParser:
     )
     add_dataset(what)
     add_exclude(what)
-    what.add_argument(
-        "--retention-policy",
-        nargs=3,
-        type=whole_number,
-        default=(31, 12, 36),
-        metavar=("DAYS", "WEEKS", "MONTHS"),
-        help="how many daily, weekly and monthly snapshots to keep (default: 31 12 36); 0 leaves a kind out; "
-        "one a year is kept for ever",
-    )
+    add_retention(what)
     add_dry_run(what)
     force = parser.add_argument_group("what needs a yes, this once")
     force.add_argument(
@@ -114,7 +105,7 @@ def _run(argv: Sequence[str], host: str) -> Request:
         actions=frozenset(Action(name) for name in options.action) if options.action else frozenset(Action),
         destinations=destinations_of(options, host),
         source=source_of(options),
-        retention=RetentionPolicy(*options.retention_policy),
+        retention=retention_of(options),
         force=Force(destroy_lots=options.force_destroy_lots, non_incremental=options.force_non_incremental),
         exclude=exclude_of(options),
         delivery=Delivery(
@@ -267,6 +258,15 @@ def _drill(argv: Sequence[str], host: str) -> Request:
     return drilling.understand(_Parser, argv, host)
 
 
+def retention_parser() -> argparse.ArgumentParser:
+    """The grammar of ``retention``."""
+    return retaining.retention_parser(_Parser)
+
+
+def _retention(argv: Sequence[str], host: str) -> Request:
+    return retaining.understand(_Parser, argv, host)
+
+
 @dataclass(frozen=True, slots=True)
 class _Command:
     """A word that comes first instead of an option."""
@@ -284,6 +284,7 @@ _COMMANDS = {
     "setup": _Command(setup_parser, understand_setup),
     "restore": _Command(restore_parser, _restore),
     "drill": _Command(drill_parser, _drill),
+    "retention": _Command(retention_parser, _retention),
 }
 
 

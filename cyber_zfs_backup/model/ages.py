@@ -78,7 +78,8 @@ class Age:
         UTC, weeks on Monday, months on the first. Equal for two moments of the same period, and greater
         for the later of two in different ones.
         """
-        moment = moment.astimezone(UTC)
+        if moment.tzinfo is not UTC:  # a question that is asked very often
+            moment = moment.astimezone(UTC)
         if self.months:
             return (moment.year * 12 + moment.month - 1) // self.months
         since = moment - _BEGIN

@@ -116,7 +116,9 @@ class Union:
 def _either(*rulings: Ruling) -> Ruling:
     """The ruling that they come to together: kept where any says so, with the reasons of those that do."""
     chosen = [ruling for ruling in rulings if ruling.keep] or rulings
-    texts = dict.fromkeys(ruling.reason.text for ruling in chosen)
+    if len(chosen) == 1:
+        return chosen[0]
+    texts = dict.fromkeys([ruling.reason.text for ruling in chosen])
     if len(texts) == 1:
         return chosen[0]
     return Ruling(chosen[0].keep, Reason(chosen[0].reason.because, "; ".join(texts)))

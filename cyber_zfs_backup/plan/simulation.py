@@ -50,8 +50,8 @@ class Row:
 class Timeline:
     """What exists at ``end`` of what was taken since ``begin``.
 
-    ``rows`` has a row for the newest, and one for each part of the rule that keeps anything else; one snapshot
-    may be in several. The last so many have the newest among them.
+    ``rows`` has a row for the newest, and one for each part of the rule that keeps anything else; one
+    snapshot may be in several. The last so many have the newest among them.
     """
 
     begin: datetime

@@ -76,6 +76,36 @@ class _Claims:
         return None if period < self.since else self.first.setdefault(period, name)
 
 
+class _Places:
+    """Where snapshots find their place, from the oldest on. Makes each text once: there are very many."""
+
+    def __init__(self, windows: Sequence[Window], now: datetime) -> None:
+        self._claims = [_Claims(window, _since(window, now)) for window in windows]
+        self._wanted: dict[tuple[int, ...], Ruling] = {}
+        listed = ", ".join(map(str, windows))
+        self._too_old = Ruling(False, Reason(Because.TOO_OLD, f"older than the windows reach ({listed})"))
+
+    def place(self, name: str, time: datetime) -> Ruling:
+        owners = [each.owner(name, time) for each in self._claims]
+        if name in owners:
+            mine = tuple([number for number, owner in enumerate(owners) if owner == name])
+            return self._wanted.get(mine) or self._wanted.setdefault(mine, self._first_of(mine))
+        for each, owner in zip(self._claims, owners, strict=True):
+            if owner is not None:
+                text = f"same {each.window.period} as {owner}, which is kept"
+                return Ruling(False, Reason(Because.SAME_PERIOD, text))
+        return self._too_old
+
+    def _first_of(self, numbers: Sequence[int]) -> Ruling:
+        windows = [self._claims[number].window for number in numbers]
+        text = ", ".join(f"first of {window.period} ({window})" for window in windows)
+        return Ruling(True, Reason(Because.WINDOW, text))
+
+
+def _since(window: Window, now: datetime) -> int:
+    return 0 if window.max_age is None else window.period.period(window.max_age.before(now))
+
+
 @dataclass(frozen=True, slots=True)
 class Windows:
     """What any of the windows keeps at ``now``, and the newest.
@@ -98,30 +128,12 @@ class Windows:
 
     def _rulings(self, names: Sequence[str]) -> Iterator[Ruling]:
         """From the oldest to the newest."""
-        claims = [_Claims(window, self._since(window)) for window in self.windows]
-        clock = Clock()
+        places, clock = _Places(self.windows, self.now), Clock()
         for name in reversed(names):
             time = named_time(name)
             ruling = clock.doubt(time)
             if ruling is None:
-                ruling = _placed(claims, name, time)
+                ruling = places.place(name, time)
                 if ruling.keep:
                     clock.kept(name, time)
             yield ruling
-
-    def _since(self, window: Window) -> int:
-        return 0 if window.max_age is None else window.period.period(window.max_age.before(self.now))
-
-
-def _placed(claims: Sequence[_Claims], name: str, time: datetime) -> Ruling:
-    owners = [(each.window, each.owner(name, time)) for each in claims]
-    mine = [window for window, owner in owners if owner == name]
-    if mine:
-        text = ", ".join(f"first of {window.period} ({window})" for window in mine)
-        return Ruling(True, Reason(Because.WINDOW, text))
-    for window, owner in owners:
-        if owner is not None:
-            text = f"same {window.period} as {owner}, which is kept"
-            return Ruling(False, Reason(Because.SAME_PERIOD, text))
-    longest = ", ".join(str(window) for window, _ in owners)
-    return Ruling(False, Reason(Because.TOO_OLD, f"older than the windows reach ({longest})"))

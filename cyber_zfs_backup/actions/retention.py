@@ -21,10 +21,18 @@ from .result import ActionResult, Outcome, Problem, RunResult, Surface
 from .run import finished_run, real_home
 from .svg import svg
 
+LONG = 8000
+"""From so many snapshots on, a simulation takes long enough to say so."""
 
-def retention_simulate(request: Simulate, _surface: Surface) -> RunResult:
+
+def retention_simulate(request: Simulate, surface: Surface) -> RunResult:
     """Tell which snapshots would exist, and draw them where that was asked for."""
     started, began = datetime.now(UTC), time.monotonic()
+    count = request.days * request.per_day
+    if count > LONG:
+        surface.note(
+            f"retention simulate: {count} snapshots, and what is kept after each; this takes a while"
+        )
     result = _simulate(request)
     return RunResult("", (), started, round(time.monotonic() - began, 3), False, (result,))
 

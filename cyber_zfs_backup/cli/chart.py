@@ -17,7 +17,7 @@ MOST_COLUMNS, LEAST_COLUMNS = 200, 60
 _BARS = "▁▂▃▄▅▆▇█"
 _NONE = "·"
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
-_MARGIN = 28
+_MARGIN = 34
 """Columns that the label and the number take, at most."""
 
 
@@ -31,7 +31,7 @@ def draw(timeline: Timeline, columns: int, *, colour: bool) -> list[str]:
     counted = [_counts(timeline, row, cells) for row in timeline.rows]
     most = max((count for counts in counted for count in counts), default=1)
     table = Table(box=None, padding=(0, 1, 0, 0), show_header=False, pad_edge=False)
-    table.add_column(max_width=18, overflow="ellipsis", no_wrap=True)
+    table.add_column(max_width=24, overflow="ellipsis", no_wrap=True)
     table.add_column(justify="right", max_width=6, no_wrap=True)
     table.add_column(no_wrap=True)
     for number, (row, counts) in enumerate(zip(timeline.rows, counted, strict=True)):

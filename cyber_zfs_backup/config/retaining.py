@@ -12,7 +12,7 @@ from ..model.names import BadNameError, check_dataset, relative
 from .job import Destination, Force, RetentionPolicy, SourceHost, UsageError
 
 MOST_YEARS = 100
-MOST_SNAPSHOTS = 60_000
+MOST_SNAPSHOTS = 30_000
 """Retention is applied after each, so that more take minutes."""
 
 

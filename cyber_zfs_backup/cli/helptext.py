@@ -84,6 +84,7 @@ json:
   "problems": [{"what", "where", "remedy", "kind"}], "figures": {...}}]}. "started" is in UTC. "outcome" is
   one of done, nothing, partial, conflict, passing, locked, failed, skipped, and of a check-up (doctor: exits
   0, 1, 2) warnings, critical; its actions have "findings": [{"severity", "kind", "where", "what", "remedy"}].
+  That of a simulation has "timeline": {"begin", "end", "rows": [{"label", "times"}]}.
   "error" is null, or {"kind", "message"} where the run broke off. "figures" holds counts, bytes and seconds
   by name. Names may be added later; "schema" grows when one changes its meaning. Arguments that cannot be
   read print none.

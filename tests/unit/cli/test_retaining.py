@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -21,8 +22,9 @@ from cyber_zfs_backup.config.retaining import Explain, Simulate
 from cyber_zfs_backup.model.ages import Age
 from cyber_zfs_backup.plan.kinds import KeepLast, Union
 from cyber_zfs_backup.plan.retention import Buckets
-from cyber_zfs_backup.plan.simulation import Row, Timeline
+from cyber_zfs_backup.plan.simulation import Row, Schedule, Timeline, simulate
 from cyber_zfs_backup.plan.windows import Window, Windows
+from tests.readme import blocks, section
 
 from .results import action, run_result
 
@@ -230,13 +232,28 @@ def test_a_result_with_a_timeline() -> None:
     }
 
 
+def test_the_drawing_in_the_readme_is_what_the_command_draws() -> None:
+    """And the options beside it are those of the znapzend plan that it is said to be."""
+    found = blocks(section("What is kept, and what expires"))
+    (drawing,) = (block for block in found if " simulate " in block)
+    typed, _, drawn = drawing.partition("\n\n")
+    work = parsed(*typed.split()[1:]).work
+    assert isinstance(work, Simulate)
+    simulated = simulate(work.retention.rule, Schedule(work.first, work.days, work.per_day))
+    assert drawn.splitlines() == draw(simulated.timeline, 95, colour=False)
+    (plan,) = (block for block in found if block.startswith("--retention-policy 0 0 0"))
+    job = parsed(*shlex.split(plan)).work
+    assert isinstance(job, Job)
+    assert [str(window) for window in job.retention.windows] == ["1w/1h", "3 months/1d", "5y/1 month"]
+
+
 def test_a_whole_call(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--from", "2026-01-01", "--years", "1", "--retention-policy", "2", "0", "0"]
     assert command.main([*SIMULATE, *words]) == 0
     out, err = capsys.readouterr()
     assert (out.splitlines()[0], err) == (
-        "retention simulate: done: at the end of 2026-12-31 3 snapshots of 365 would exist; at most 3 existed "
-        "at a time",
+        "retention simulate: done: at the end of 2026-12-31 3 snapshots of 365 would exist; at most 3 "
+        "existed at a time",
         "",
     )
     assert command.main([*SIMULATE, *words, "-v"]) == 0

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What judging one dataset with very many snapshots costs, by each kind of retention rule.
 
-Prints a table of medians, with the same for half as many snapshots beside it; exits 1 where --seconds is given
-and a median is above it.
+Prints a table of medians, with the same for half as many snapshots beside it; exits 1 where --seconds is
+given and a median is above it.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,6 +35,7 @@ class Here:
     timers: tuple[Timer, ...] | None
     ways: Mapping[str, Way]
     users: Mapping[str, str]
+    root: bool = True
 
 
 def look_here(ends: Iterable[SourceHost | Destination], run: Run) -> Here:
@@ -53,7 +55,7 @@ def look_here(ends: Iterable[SourceHost | Destination], run: Run) -> Here:
             continue
         users[end.ssh] = settings.user
         ways[end.ssh] = _way(settings, config, hides=hides)
-    return Here(_timers(run), ways, users)
+    return Here(_timers(run), ways, users, root=os.geteuid() == 0)
 
 
 def _way(settings: SshSettings, config: str, *, hides: bool) -> Way:

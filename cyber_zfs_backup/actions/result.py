@@ -36,7 +36,8 @@ class Outcome(Enum):
     """Not tried, and that is no failure of its own (what it needs did not come about)."""
     WARNINGS = "warnings"
     CRITICAL = "critical"
-    """How a check-up ended: with something to look at, or with what makes a backup fail."""
+    UNKNOWN = "unknown"
+    """How a check-up ended: with something to look at, with what makes a backup fail, or not at all."""
 
 
 EXIT_CODES: tuple[tuple[Outcome, int], ...] = (
@@ -46,12 +47,13 @@ EXIT_CODES: tuple[tuple[Outcome, int], ...] = (
     (Outcome.PARTIAL, 3),
     (Outcome.LOCKED, 4),
     (Outcome.CRITICAL, 2),
+    (Outcome.UNKNOWN, 3),
     (Outcome.WARNINGS, 1),
 )
 """The exit code of a run: that of the first row whose outcome any of its actions had; else 0.
 
 What needs a person comes first (trying again is useless), then what failed, then what is worth trying
-again, then what is done in part. 65 (EX_DATAERR) and 75 (EX_TEMPFAIL) are those of sysexits.h. The last two
+again, then what is done in part. 65 (EX_DATAERR) and 75 (EX_TEMPFAIL) are those of sysexits.h. The last three
 are a check-up's, which stands alone. Usage and configuration errors (2) and interruptions (130, 143) never
 come to a result.
 """

@@ -13,7 +13,7 @@ from types import ModuleType
 from ..actions.result import RunResult, Surface
 from ..config.drilling import Drill
 from ..config.job import Job, UsageError
-from ..config.requests import Doctor, ExpireReceived, Forget, Quarantine, Verify
+from ..config.requests import Check, Doctor, ExpireReceived, Forget, Quarantine, Verify
 from ..config.restoring import Restore, RestoreFile, RestoreList
 from ..config.setup import SetupReceiver, SetupSender
 from . import logs, progress, show
@@ -97,6 +97,7 @@ _ACTIONS = {
     RestoreFile: "restore_list.restore_file",
     Drill: "drill",
     Doctor: "doctor",
+    Check: "check",
 }
 """The module of ``actions`` that does each kind of work, and its function where that has another name."""
 

@@ -23,7 +23,7 @@ from ..config.job import (
 )
 from ..config.requests import Doctor, ExpireReceived, Forget, Quarantine, Verify, destination_named
 from ..plan.cost import SendMode
-from . import drilling, helptext, restoring
+from . import checking, drilling, helptext, restoring
 from .options import (
     PROGRAM,
     add_dataset,
@@ -32,6 +32,7 @@ from .options import (
     add_dry_run,
     add_exclude,
     add_receive_dataset,
+    add_retention,
     add_show,
     add_source,
     dataset_of,
@@ -40,7 +41,6 @@ from .options import (
     receive_dataset_of,
     show_of,
     source_of,
-    whole_number,
 )
 from .plain_parser import PlainParser as _Parser
 from .request import Request
@@ -75,15 +75,7 @@ def run_parser() -> argparse.ArgumentParser:
     )
     add_dataset(what)
     add_exclude(what)
-    what.add_argument(
-        "--retention-policy",
-        nargs=3,
-        type=whole_number,
-        default=(31, 12, 36),
-        metavar=("DAYS", "WEEKS", "MONTHS"),
-        help="how many daily, weekly and monthly snapshots to keep (default: 31 12 36); 0 leaves a kind out; "
-        "one a year is kept for ever",
-    )
+    add_retention(what)
     add_dry_run(what)
     force = parser.add_argument_group("what needs a yes, this once")
     force.add_argument(
@@ -267,6 +259,15 @@ def _drill(argv: Sequence[str], host: str) -> Request:
     return drilling.understand(_Parser, argv, host)
 
 
+def check_parser() -> argparse.ArgumentParser:
+    """The grammar of ``check``."""
+    return checking.check_parser(_Parser)
+
+
+def _check(argv: Sequence[str], host: str) -> Request:
+    return checking.understand(_Parser, argv, host)
+
+
 @dataclass(frozen=True, slots=True)
 class _Command:
     """A word that comes first instead of an option."""
@@ -279,6 +280,8 @@ _COMMANDS = {
     "forget": _Command(forget_parser, _forget),
     "verify": _Command(verify_parser, _verify),
     "doctor": _Command(doctor_parser, _doctor),
+    "check": _Command(check_parser, _check),
+    "monitor": _Command(check_parser, _check),
     "quarantine": _Command(quarantine_parser, _quarantine),
     "receiver": _Command(receiver_parser, _receiver),
     "setup": _Command(setup_parser, understand_setup),

@@ -9,7 +9,7 @@ from enum import Enum
 
 from ..config.drilling import Drill
 from ..config.job import Job
-from ..config.requests import Doctor, ExpireReceived, Forget, Quarantine, Verify
+from ..config.requests import Check, Doctor, ExpireReceived, Forget, Quarantine, Verify
 from ..config.restoring import Restore, RestoreFile, RestoreList
 from ..config.setup import SetupReceiver, SetupSender
 
@@ -26,6 +26,7 @@ Work = (
     | RestoreList
     | Drill
     | Doctor
+    | Check
 )
 """What can be asked for."""
 

@@ -58,6 +58,7 @@ _COLOURS = {
     Outcome.FAILED: "31",
     Outcome.WARNINGS: "33",
     Outcome.CRITICAL: "31",
+    Outcome.UNKNOWN: "31",
 }
 _SEVERITIES = {Severity.GOOD: "good", Severity.WARNING: "warning", Severity.FAILS: "fails"}
 _SEVERITY_COLOURS = {Severity.GOOD: "32", Severity.WARNING: "33", Severity.FAILS: "31"}
@@ -72,6 +73,7 @@ _WORDS = {
     Outcome.SKIPPED: "skipped",
     Outcome.WARNINGS: "look at this",
     Outcome.CRITICAL: "a backup would fail",
+    Outcome.UNKNOWN: "not known",
 }
 
 _log = logging.getLogger(__name__)

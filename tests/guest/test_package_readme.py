@@ -80,8 +80,8 @@ def test_from_the_first_backup_to_the_restore(zippy: Installed, typist: Typist) 
     assert f"{NAME}.service" not in failed.text
     assert "all done" in journal.text
     assert "all done" not in warnings.text
-    for said in typist.type(late):
-        assert said.text.startswith("CYBER-ZFS-BACKUP OK - ")
+    for told in typist.type(late):
+        assert told.text.startswith("CYBER-ZFS-BACKUP OK - ")
     typist.type(when)
     assert "13:00:00" in zippy.show("NextElapseUSecRealtime", f"{NAME}.timer")
     typist.type(numbers)

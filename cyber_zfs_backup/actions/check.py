@@ -45,7 +45,7 @@ def check(request: Check, surface: Surface) -> RunResult:
         exclude=() if request.receiver else request.exclude,
     )
     with real_home(job, surface) as home:
-        return finished_run(home, lambda: [check_on(home, request, _runs())])
+        return finished_run(home, lambda: [check_on(home, request, runs_on_record())])
 
 
 def check_on(home: Home, request: Check, runs: Iterable[Finished]) -> ActionResult:
@@ -93,7 +93,8 @@ def _received(home: Home, request: Check, limits: Limits) -> Checked:
     return check_received(tree, request.exclude, home.clock(), limits)
 
 
-def _runs() -> Iterable[Finished]:
+def runs_on_record() -> list[Finished]:
+    """All of them, oldest first."""
     try:
         return list(history())
     except OSError:

@@ -105,6 +105,12 @@ def _timers(run: Run) -> tuple[Timer, ...] | None:
     )
 
 
+def next_run(run: Run) -> datetime | None:
+    """When the plain timer fires next; ``None`` where nobody can tell."""
+    blocks = _show(run, ("NextElapseUSecRealtime",), _TIMERS[:1])
+    return _moment(blocks[0].get("NextElapseUSecRealtime", "")) if blocks else None
+
+
 def _show(run: Run, properties: Sequence[str], units: Sequence[str]) -> list[dict[str, str]] | None:
     """Properties of units, a mapping a unit; ``None`` where systemd does not run here."""
     try:

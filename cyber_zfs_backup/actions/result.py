@@ -73,13 +73,22 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of as many cells as there are columns; an empty cell says that there is nothing to say."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ActionResult:
     """One action, finished.
 
     ``summary`` is one line. ``lines`` are the plan with each reason (shown with -v, and in a dry run).
     ``figures`` are counts, bytes and seconds by name, for machines. ``destination`` is the label of the
     one that it was for; empty for what concerns the source alone. ``answer`` is what the person asked for, or
-    does next: always shown, unless --quiet says not to. ``findings`` are a check-up's.
+    does next: always shown, unless --quiet says not to. ``findings`` are a check-up's,
+    ``table`` is what a person reads at a glance.
     """
 
     action: str
@@ -91,6 +100,7 @@ class ActionResult:
     destination: str = ""
     answer: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    table: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)

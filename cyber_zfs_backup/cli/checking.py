@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The grammar of ``check``, for monitoring systems."""
+"""The grammar of what looks and changes nothing: ``doctor``, ``status``, ``check``."""
 
 from __future__ import annotations
 
@@ -10,23 +10,74 @@ from datetime import timedelta
 
 from ..config.ages import parse_age
 from ..config.job import RetentionPolicy, UsageError
-from ..config.requests import Check
+from ..config.requests import Check, Doctor, Status
 from . import helptext
 from .options import (
     PROGRAM,
     add_dataset,
+    add_destination,
     add_exclude,
     add_retention,
     add_show,
+    add_source,
     dataset_of,
+    destinations_of,
     exclude_of,
     show_of,
+    source_of,
 )
 from .request import Lines, Request
 from .restoring import MakeParser
 
 WARNING, CRITICAL = timedelta(hours=26), timedelta(hours=50)
 """For a nightly backup: one night that took its time, and one that is missing."""
+
+
+def doctor_parser(make: MakeParser) -> argparse.ArgumentParser:
+    """All that ``doctor`` takes."""
+    parser = make(f"{PROGRAM} doctor", helptext.DOCTOR, None)
+    _add_both_ends(parser, "--here", "look at the tree and at this machine alone, and at no receiver")
+    return parser
+
+
+def doctor(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+    """What the arguments ask for. Raises ``UsageError``."""
+    options = doctor_parser(make).parse_args(argv)
+    destinations = () if options.here else destinations_of(options, host)
+    work = Doctor(dataset_of(options, host), destinations, source_of(options), exclude_of(options))
+    return Request(work, show_of(options))
+
+
+def status_parser(make: MakeParser) -> argparse.ArgumentParser:
+    """All that ``status`` takes."""
+    parser = make(f"{PROGRAM} status", helptext.STATUS, None)
+    _add_both_ends(
+        parser, "--offline", "ask no receiver: tell what the source's own records say of all of them"
+    )
+    return parser
+
+
+def status(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+    """What the arguments ask for. Raises ``UsageError``."""
+    options = status_parser(make).parse_args(argv)
+    work = Status(
+        dataset_of(options, host),
+        destinations_of(options, host),
+        source_of(options),
+        exclude_of(options),
+        offline=options.offline,
+    )
+    return Request(work, show_of(options))
+
+
+def _add_both_ends(parser: argparse.ArgumentParser, alone: str, what_alone_means: str) -> None:
+    what = parser.add_argument_group("what to look at")
+    add_dataset(what)
+    add_exclude(what)
+    what.add_argument(alone, action="store_true", help=what_alone_means)
+    add_destination(parser.add_argument_group("where the copies are"), many=True)
+    add_source(parser.add_argument_group("where the tree is, if not on this machine"))
+    add_show(parser)
 
 
 def check_parser(make: MakeParser) -> argparse.ArgumentParser:
@@ -66,7 +117,7 @@ def check_parser(make: MakeParser) -> argparse.ArgumentParser:
     return parser
 
 
-def understand(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+def check(make: MakeParser, argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
     options = check_parser(make).parse_args(argv)
     if options.receiver and (options.local or options.dataset):

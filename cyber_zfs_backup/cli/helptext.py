@@ -12,6 +12,7 @@ ABOUT = {
     "forget": "release what is kept for a destination that is gone",
     "verify": "compare the tree with its copies, and tell what differs",
     "doctor": "look at both ends, and say what is wrong and what mends it",
+    "status": "how the tree and its copies stand, as a table",
     "check": "one line for a monitoring system: are backups late?",
     "monitor": "the same as check",
     "quarantine": "rename a snapshot that is dated in the future",
@@ -33,6 +34,7 @@ commands beside the plain run (each has its own --help):
   cyber-zfs-backup forget DESTINATION     {ABOUT["forget"]}
   cyber-zfs-backup verify                 {ABOUT["verify"]}
   cyber-zfs-backup doctor                 {ABOUT["doctor"]}
+  cyber-zfs-backup status                 {ABOUT["status"]}
   cyber-zfs-backup check                  {ABOUT["check"]}
   cyber-zfs-backup quarantine SNAPSHOT    {ABOUT["quarantine"]}
   cyber-zfs-backup receiver expire        {ABOUT["receiver"]}
@@ -113,6 +115,13 @@ needs any more, snapshots in the future, timers, ssh's configuration, keys and k
 is as it should be. Changes nothing; how much of each pool is used is noted in
 /var/lib/cyber-zfs-backup/pools.jsonl, for its growth. Exit 0 where all is well, 1 with warnings, 2 where a
 backup would fail.
+"""
+
+STATUS = """\
+Show a table, a row for each destination: the newest snapshot of the tree and its age, the newest one there
+and by how much that is behind, what is kept here for a destination that is behind, the last run and the next
+one, and the last error. Destinations that are named are asked; of the others on record, and of all with
+--offline, the source's own records tell. Times are UTC. Changes nothing.
 """
 
 CHECK = """\

@@ -13,7 +13,7 @@ from types import ModuleType
 from ..actions.result import RunResult, Surface
 from ..config.drilling import Drill
 from ..config.job import Job, UsageError
-from ..config.requests import Check, Doctor, ExpireReceived, Forget, Quarantine, Verify
+from ..config.requests import Check, Doctor, ExpireReceived, Forget, Quarantine, Status, Verify
 from ..config.restoring import Restore, RestoreFile, RestoreList
 from ..config.setup import SetupReceiver, SetupSender
 from . import logs, progress, show
@@ -98,6 +98,7 @@ _ACTIONS = {
     Drill: "drill",
     Doctor: "doctor",
     Check: "check",
+    Status: "status",
 }
 """The module of ``actions`` that does each kind of work, and its function where that has another name."""
 

@@ -21,7 +21,7 @@ from ..config.job import (
     RetentionPolicy,
     UsageError,
 )
-from ..config.requests import Doctor, ExpireReceived, Forget, Quarantine, Verify, destination_named
+from ..config.requests import ExpireReceived, Forget, Quarantine, Verify, destination_named
 from ..plan.cost import SendMode
 from . import checking, drilling, helptext, restoring
 from .options import (
@@ -198,26 +198,20 @@ def _verify(argv: Sequence[str], host: str) -> Request:
 
 def doctor_parser() -> argparse.ArgumentParser:
     """The grammar of ``doctor``."""
-    parser = _Parser(f"{PROGRAM} doctor", helptext.DOCTOR)
-    what = parser.add_argument_group("what to look at")
-    add_dataset(what)
-    add_exclude(what)
-    what.add_argument(
-        "--here",
-        action="store_true",
-        help="look at the tree and at this machine alone, and at no receiver",
-    )
-    add_destination(parser.add_argument_group("where the copies are"), many=True)
-    add_source(parser.add_argument_group("where the tree is, if not on this machine"))
-    add_show(parser)
-    return parser
+    return checking.doctor_parser(_Parser)
 
 
 def _doctor(argv: Sequence[str], host: str) -> Request:
-    options = doctor_parser().parse_args(argv)
-    destinations = () if options.here else destinations_of(options, host)
-    work = Doctor(dataset_of(options, host), destinations, source_of(options), exclude_of(options))
-    return Request(work, show_of(options))
+    return checking.doctor(_Parser, argv, host)
+
+
+def status_parser() -> argparse.ArgumentParser:
+    """The grammar of ``status``."""
+    return checking.status_parser(_Parser)
+
+
+def _status(argv: Sequence[str], host: str) -> Request:
+    return checking.status(_Parser, argv, host)
 
 
 def receiver_parser() -> argparse.ArgumentParser:
@@ -265,7 +259,7 @@ def check_parser() -> argparse.ArgumentParser:
 
 
 def _check(argv: Sequence[str], host: str) -> Request:
-    return checking.understand(_Parser, argv, host)
+    return checking.check(_Parser, argv, host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +274,7 @@ _COMMANDS = {
     "forget": _Command(forget_parser, _forget),
     "verify": _Command(verify_parser, _verify),
     "doctor": _Command(doctor_parser, _doctor),
+    "status": _Command(status_parser, _status),
     "check": _Command(check_parser, _check),
     "monitor": _Command(check_parser, _check),
     "quarantine": _Command(quarantine_parser, _quarantine),

@@ -20,7 +20,7 @@ The JSON document (``SCHEMA`` counts its meaning; members may be added without a
                  (what was asked for, or what to do next, line by line), ``problems`` (each ``what``,
                  ``where``, ``remedy``, ``kind``) and ``figures`` (numbers and words by name); of a check-up
                  ``findings`` (each ``severity``: good, warning or fails, ``kind``, ``where``, ``what``,
-                 ``remedy``), the worst first
+                 ``remedy``), the worst first; of ``status`` ``rows`` (by the names of the columns)
 """
 
 from __future__ import annotations
@@ -36,12 +36,13 @@ from datetime import UTC
 from typing import TextIO
 
 from .. import __version__
-from ..actions.result import EXIT_CODES, ActionResult, Outcome, Problem, RunResult
+from ..actions.result import EXIT_CODES, ActionResult, Outcome, Problem, RunResult, Table
 from ..config.drilling import Drill
 from ..config.job import Action, Job
 from ..config.requests import ExpireReceived, Forget, Quarantine
 from ..config.setup import SetupReceiver, SetupSender
 from ..plan.findings import Finding, Severity
+from . import tables
 from .escape import escape
 from .request import Lines, Request, Show, Work
 
@@ -165,6 +166,8 @@ def text(result: RunResult, how: Show, *, colour: bool) -> str:
         word = _painted(_WORDS[action.outcome], _COLOURS[action.outcome], colour=colour)
         lines.append(f"{escape(_name(result, action))}: {word}: {escape(action.summary)}")
         lines += [f"  {escape(line)}" for line in action.answer]
+        if action.table is not None:
+            lines += tables.lines(action.table, sys.stdout)
         lines += [
             f"  {_finding(finding, colour=colour)}"
             for finding in action.findings
@@ -260,6 +263,8 @@ def _action(action: ActionResult) -> dict[str, object]:
         }
         for finding in action.findings
     ]
+    table = action.table or Table((), ())
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     return {
         "action": action.action,
         "destination": action.destination,
@@ -273,6 +278,7 @@ def _action(action: ActionResult) -> dict[str, object]:
         ],
         "figures": {name: _number(value) for name, value in action.figures.items()},
         **({"findings": findings} if findings else {}),
+        **({"rows": rows} if action.table is not None else {}),
     }
 
 

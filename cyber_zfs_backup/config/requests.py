@@ -108,6 +108,21 @@ class Doctor:
 
 
 @dataclass(frozen=True, slots=True)
+class Status:
+    """Tell how a tree and its copies stand; read only. ``offline``: by the source's own records alone."""
+
+    dataset: str
+    destinations: tuple[Destination, ...]
+    source: SourceHost = field(default_factory=SourceHost)
+    exclude: tuple[str, ...] = ()
+    offline: bool = False
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _check_root(self.dataset)
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """Say in one line whether backups come as they should; asks this machine alone.
 

@@ -74,12 +74,16 @@ def test_from_the_first_backup_to_the_restore(zippy: Installed, typist: Typist) 
 
     # Daily life: what shows, then what changes.
     daily = blocks(section("Daily life"))
-    shown, late, when, _what, numbers, template = daily
+    shown, stands, late, when, _what, numbers, template = daily
     status, failed, journal, warnings = typist.type(shown)
     assert "all done" in status.text
     assert f"{NAME}.service" not in failed.text
     assert "all done" in journal.text
     assert "all done" not in warnings.text
+    (table,) = typist.type(stands)
+    row = table.text.splitlines()[-1].split()
+    assert row[:2] == ["zippy/zippy", "offsite:offsite/zippy"]
+    assert f"@{row[2]}" in zippy.snapshots("offsite/zippy")
     for told in typist.type(late):
         assert told.text.startswith("CYBER-ZFS-BACKUP OK - ")
     typist.type(when)

@@ -28,6 +28,7 @@ from cyber_zfs_backup.config.requests import (
     ExpireReceived,
     Forget,
     Quarantine,
+    Status,
     Verify,
     destination_named,
 )
@@ -336,6 +337,13 @@ def test_doctor() -> None:
     assert parsed("doctor") == Request(Doctor("zippy/zippy", (COPY,)))
     assert parsed("doctor", "--here", "--dataset", "tank/a", "--exclude", "tmp", "--json") == Request(
         Doctor("tank/a", (), exclude=("tmp",)), Show(json=True)
+    )
+
+
+def test_status() -> None:
+    assert parsed("status") == Request(Status("zippy/zippy", (COPY,)))
+    assert parsed("status", "--offline", "--dataset", "tank/a", "--json") == Request(
+        Status("tank/a", (COPY,), offline=True), Show(json=True)
     )
 
 

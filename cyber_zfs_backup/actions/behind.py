@@ -11,7 +11,7 @@ from ..plan.ledger import Ledger
 from ..zfs.errors import ZfsError
 from ..zfs.parse import GarbledError
 from . import report
-from .ends import DamagedRecordError, Ends, PushFacts, SourceMissingError, read_for_push
+from .ends import DamagedRecordError, Ends, Home, SourceMissingError, read_for_push
 from .push import newest_own
 from .result import ActionResult, Outcome
 
@@ -34,7 +34,7 @@ def tell_behind(ends: Ends, result: ActionResult) -> ActionResult:
         if since is None or newest is None or since == newest.name:
             # There is nothing newer to have; and of what is not there at all the result itself has said so.
             return result
-        kept = _kept(ends, facts, ledger)
+        kept = kept_for(ends, facts.root, ledger)
     except (ZfsError, HostError, GarbledError, SourceMissingError, DamagedRecordError):
         return result
     space = "an unknown amount" if kept is None else report.size(kept)
@@ -53,13 +53,13 @@ def _since(ledger: Ledger) -> str | None:
     return next(iter(dated or bases), None)
 
 
-def _kept(ends: Ends, facts: PushFacts, ledger: Ledger) -> int | None:
+def kept_for(ends: Home, root: str, ledger: Ledger) -> int | None:
     """Bytes that only the snapshots kept for this destination hold on to; ``None`` where zfs cannot tell."""
     names = {name for record in (ledger.root, *ledger.lagging.values()) for name in record.names}
     if not names:
         return 0
     try:
-        return ends.source.reclaim(facts.root, sorted(names), recursive=True)
+        return ends.source.reclaim(root, sorted(names), recursive=True)
     except ZfsError:
         # A clone of one of them, say: zfs gives no estimate then.
         return None

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from ..config.job import Action, Destination, Job
+from ..config.job import Action, Destination, Job, SourceHost
 from ..config.requests import Doctor
 from ..hosts.errors import HostError
 from ..hosts.local import LocalHost
@@ -69,7 +70,7 @@ def doctor_on(home: Home, ways: Sequence[Ends], here: Here, past: Journal) -> Ac
     copies = Asked(lambda: beside(ways, lambda ends: _Receiver(ends, here).look()))
     source = _Source(home).look()
     now = home.clock()
-    found = [*examine_timers(here.timers, now)]
+    found = [*examine_timers(here.timers, now, root=here.root)]
     for way in here.ways.values():
         found += examine_way(way)
     seen = [source, *copies()]
@@ -189,6 +190,8 @@ class _Source(_Looking):
                 for each in about.values()
                 if "mounted" in each and each["mounted"].value == "yes" and "mountpoint" in each
             ),
+            tree_options=_tree_options(self.home.job),
+            way_options=next((_way_options(self.home.job, each) for each in self.home.job.destinations), ""),
         )
 
     def _kept(self, facts: SourceFacts, tree: Tree) -> Kept:
@@ -254,6 +257,7 @@ class _Receiver(_Looking):
             return Copy(
                 self.where,
                 tree,
+                _way_options(self.home.job, self.destination),
                 unfinished={
                     path: _wanted(source, mine, dataset.resume_token)
                     for path, dataset in tree.datasets.items()
@@ -274,6 +278,29 @@ def _wanted(source: Zfs, mine: Tree, token: str) -> str | None:
         return None
     named = (dataset.by_guid().get(contents.to_guid) for dataset in mine.datasets.values())
     return next((snapshot.name for snapshot in named if snapshot is not None), None)
+
+
+def _tree_options(job: Job) -> str:
+    """How a command of ours is told which tree."""
+    words = ["--dataset", job.dataset]
+    if job.source.ssh:
+        words += ["--source-ssh-destination", job.source.ssh]
+        words += ["--source-use-sudo"] if job.source.use_sudo else []
+        words += _config(job.source)
+    return shlex.join(words)
+
+
+def _way_options(job: Job, to: Destination) -> str:
+    """The same, and which copy of it."""
+    words = ["--ssh-destination", to.ssh, "--zfs-receive-dataset", to.dataset]
+    words += ["--use-sudo"] if to.use_sudo else []
+    # One option for both ends, and told already where the source is on another machine.
+    words += [] if job.source.ssh else _config(to)
+    return f"{_tree_options(job)} {shlex.join(words)}"
+
+
+def _config(end: SourceHost | Destination) -> list[str]:
+    return [] if end.ssh_config is None else ["--ssh-config", str(end.ssh_config)]
 
 
 def _value(about: Mapping[str, parse.Property], name: str) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,6 +35,7 @@ class Here:
     timers: tuple[Timer, ...] | None
     ways: Mapping[str, Way]
     users: Mapping[str, str]
+    root: bool = True
 
 
 def look_here(ends: Iterable[SourceHost | Destination], run: Run) -> Here:
@@ -53,7 +55,7 @@ def look_here(ends: Iterable[SourceHost | Destination], run: Run) -> Here:
             continue
         users[end.ssh] = settings.user
         ways[end.ssh] = _way(settings, config, hides=hides)
-    return Here(_timers(run), ways, users)
+    return Here(_timers(run), ways, users, root=os.geteuid() == 0)
 
 
 def _way(settings: SshSettings, config: str, *, hides: bool) -> Way:
@@ -101,6 +103,12 @@ def _timers(run: Run) -> tuple[Timer, ...] | None:
         )
         for block, service in zip(loaded, services, strict=True)
     )
+
+
+def next_run(run: Run) -> datetime | None:
+    """When the plain timer fires next; ``None`` where nobody can tell."""
+    blocks = _show(run, ("NextElapseUSecRealtime",), _TIMERS[:1])
+    return _moment(blocks[0].get("NextElapseUSecRealtime", "")) if blocks else None
 
 
 def _show(run: Run, properties: Sequence[str], units: Sequence[str]) -> list[dict[str, str]] | None:

@@ -37,7 +37,8 @@ class Outcome(Enum):
     """Not tried, and that is no failure of its own (what it needs did not come about)."""
     WARNINGS = "warnings"
     CRITICAL = "critical"
-    """How a check-up ended: with something to look at, or with what makes a backup fail."""
+    UNKNOWN = "unknown"
+    """How a check-up ended: with something to look at, with what makes a backup fail, or not at all."""
 
 
 EXIT_CODES: tuple[tuple[Outcome, int], ...] = (
@@ -47,12 +48,13 @@ EXIT_CODES: tuple[tuple[Outcome, int], ...] = (
     (Outcome.PARTIAL, 3),
     (Outcome.LOCKED, 4),
     (Outcome.CRITICAL, 2),
+    (Outcome.UNKNOWN, 3),
     (Outcome.WARNINGS, 1),
 )
 """The exit code of a run: that of the first row whose outcome any of its actions had; else 0.
 
 What needs a person comes first (trying again is useless), then what failed, then what is worth trying
-again, then what is done in part. 65 (EX_DATAERR) and 75 (EX_TEMPFAIL) are those of sysexits.h. The last two
+again, then what is done in part. 65 (EX_DATAERR) and 75 (EX_TEMPFAIL) are those of sysexits.h. The last three
 are a check-up's, which stands alone. Usage and configuration errors (2) and interruptions (130, 143) never
 come to a result.
 """
@@ -72,14 +74,22 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of as many cells as there are columns; an empty cell says that there is nothing to say."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ActionResult:
     """One action, finished.
 
     ``summary`` is one line. ``lines`` are the plan with each reason (shown with -v, and in a dry run).
     ``figures`` are counts, bytes and seconds by name, for machines. ``destination`` is the label of the
     one that it was for; empty for what concerns the source alone. ``answer`` is what the person asked for, or
-    does next: always shown, unless --quiet says not to. ``findings`` are a check-up's, ``timeline`` is a
-    simulation's.
+    does next: always shown, unless --quiet says not to. ``findings`` are a check-up's, ``table`` is what a
+    person reads at a glance, ``timeline`` is a simulation's.
     """
 
     action: str
@@ -92,6 +102,7 @@ class ActionResult:
     answer: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     timeline: Timeline | None = None
+    table: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)

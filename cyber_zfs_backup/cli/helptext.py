@@ -12,6 +12,9 @@ ABOUT = {
     "forget": "release what is kept for a destination that is gone",
     "verify": "compare the tree with its copies, and tell what differs",
     "doctor": "look at both ends, and say what is wrong and what mends it",
+    "status": "how the tree and its copies stand, as a table",
+    "check": "one line for a monitoring system: are backups late?",
+    "monitor": "the same as check",
     "quarantine": "rename a snapshot that is dated in the future",
     "receiver": "expire what the clients' archives on this machine give up",
     "setup": "make what a backup to a receiver that trusts nobody needs",
@@ -32,6 +35,8 @@ commands beside the plain run (each has its own --help):
   cyber-zfs-backup forget DESTINATION     {ABOUT["forget"]}
   cyber-zfs-backup verify                 {ABOUT["verify"]}
   cyber-zfs-backup doctor                 {ABOUT["doctor"]}
+  cyber-zfs-backup status                 {ABOUT["status"]}
+  cyber-zfs-backup check                  {ABOUT["check"]}
   cyber-zfs-backup quarantine SNAPSHOT    {ABOUT["quarantine"]}
   cyber-zfs-backup receiver expire        {ABOUT["receiver"]}
   cyber-zfs-backup setup SIDE             {ABOUT["setup"]}
@@ -82,12 +87,12 @@ json:
   "destinations": [{"label", "exit_code"}], "started", "seconds", "dry_run", "exit_code", "error",
   "actions": [{"action", "destination", "outcome", "summary", "lines", "answer",
   "problems": [{"what", "where", "remedy", "kind"}], "figures": {...}}]}. "started" is in UTC. "outcome" is
-  one of done, nothing, partial, conflict, passing, locked, failed, skipped, and of a check-up (doctor: exits
-  0, 1, 2) warnings, critical; its actions have "findings": [{"severity", "kind", "where", "what", "remedy"}].
-  That of a simulation has "timeline": {"begin", "end", "rows": [{"label", "times"}]}.
-  "error" is null, or {"kind", "message"} where the run broke off. "figures" holds counts, bytes and seconds
-  by name. Names may be added later; "schema" grows when one changes its meaning. Arguments that cannot be
-  read print none.
+  one of done, nothing, partial, conflict, passing, locked, failed, skipped, and of a check-up (doctor,
+  check: exits 0, 1, 2, 3) warnings, critical, unknown; its actions have "findings": [{"severity", "kind",
+  "where", "what", "remedy"}]. That of a simulation has "timeline": {"begin", "end", "rows": [{"label",
+  "times"}]}. "error" is null, or {"kind", "message"} where the run broke off. "figures" holds counts, bytes
+  and seconds by name. Names may be added later; "schema" grows when one changes its meaning. Arguments that
+  cannot be read print none.
 """
 
 EPILOG = "\n".join((COMMANDS, EXAMPLES, EXIT_CODES, JSON))
@@ -113,6 +118,23 @@ needs any more, snapshots in the future, timers, ssh's configuration, keys and k
 is as it should be. Changes nothing; how much of each pool is used is noted in
 /var/lib/cyber-zfs-backup/pools.jsonl, for its growth. Exit 0 where all is well, 1 with warnings, 2 where a
 backup would fail.
+"""
+
+STATUS = """\
+Show a table, a row for each destination: the newest snapshot of the tree and its age, the newest one there
+and by how much that is behind, what is kept here for a destination that is behind, the last run and the next
+one, and the last error. Destinations that are named are asked; of the others on record, and of all with
+--offline, the source's own records tell. Times are UTC. Changes nothing.
+"""
+
+CHECK = """\
+Print one line, with figures, for a monitoring system (Nagios, Icinga, checkmk and their like): whether the
+tree's snapshots are taken, whether they have arrived at each destination, and whether old ones expire. It
+asks this machine alone: what has arrived is on the source's own record. With --receiver it runs on the
+receiver, needs no sender, and so also tells of one whose service never started.
+
+Exit 0 where all is well, 1 where something is late, 2 where it is very late or nothing is there, 3 where that
+could not be told.
 """
 
 QUARANTINE = """\

@@ -13,7 +13,7 @@ from types import ModuleType
 from ..actions.result import RunResult, Surface
 from ..config.drilling import Drill
 from ..config.job import Job, UsageError
-from ..config.requests import Doctor, ExpireReceived, Forget, Quarantine, Verify
+from ..config.requests import Check, Doctor, ExpireReceived, Forget, Quarantine, Status, Verify
 from ..config.restoring import Restore, RestoreFile, RestoreList
 from ..config.retaining import Explain, Simulate
 from ..config.setup import SetupReceiver, SetupSender
@@ -100,6 +100,8 @@ _ACTIONS = {
     Doctor: "doctor",
     Simulate: "retention.retention_simulate",
     Explain: "retention.retention_explain",
+    Check: "check",
+    Status: "status",
 }
 """The module of ``actions`` that does each kind of work, and its function where that has another name."""
 

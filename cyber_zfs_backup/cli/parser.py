@@ -20,9 +20,9 @@ from ..config.job import (
     Job,
     UsageError,
 )
-from ..config.requests import Doctor, ExpireReceived, Forget, Quarantine, Verify, destination_named
+from ..config.requests import ExpireReceived, Forget, Quarantine, Verify, destination_named
 from ..plan.cost import SendMode
-from . import drilling, helptext, restoring, retaining
+from . import checking, drilling, helptext, restoring, retaining
 from .options import (
     PROGRAM,
     add_dataset,
@@ -42,7 +42,7 @@ from .options import (
 )
 from .plain_parser import PlainParser as _Parser
 from .request import Request
-from .retaining import add_retention, retention_of
+from .retention_options import add_retention, retention_of
 from .setup_options import setup_parser, understand_setup
 
 
@@ -197,26 +197,20 @@ def _verify(argv: Sequence[str], host: str) -> Request:
 
 def doctor_parser() -> argparse.ArgumentParser:
     """The grammar of ``doctor``."""
-    parser = _Parser(f"{PROGRAM} doctor", helptext.DOCTOR)
-    what = parser.add_argument_group("what to look at")
-    add_dataset(what)
-    add_exclude(what)
-    what.add_argument(
-        "--here",
-        action="store_true",
-        help="look at the tree and at this machine alone, and at no receiver",
-    )
-    add_destination(parser.add_argument_group("where the copies are"), many=True)
-    add_source(parser.add_argument_group("where the tree is, if not on this machine"))
-    add_show(parser)
-    return parser
+    return checking.doctor_parser(_Parser)
 
 
 def _doctor(argv: Sequence[str], host: str) -> Request:
-    options = doctor_parser().parse_args(argv)
-    destinations = () if options.here else destinations_of(options, host)
-    work = Doctor(dataset_of(options, host), destinations, source_of(options), exclude_of(options))
-    return Request(work, show_of(options))
+    return checking.doctor(_Parser, argv, host)
+
+
+def status_parser() -> argparse.ArgumentParser:
+    """The grammar of ``status``."""
+    return checking.status_parser(_Parser)
+
+
+def _status(argv: Sequence[str], host: str) -> Request:
+    return checking.status(_Parser, argv, host)
 
 
 def receiver_parser() -> argparse.ArgumentParser:
@@ -267,6 +261,15 @@ def _retention(argv: Sequence[str], host: str) -> Request:
     return retaining.understand(_Parser, argv, host)
 
 
+def check_parser() -> argparse.ArgumentParser:
+    """The grammar of ``check``."""
+    return checking.check_parser(_Parser)
+
+
+def _check(argv: Sequence[str], host: str) -> Request:
+    return checking.check(_Parser, argv, host)
+
+
 @dataclass(frozen=True, slots=True)
 class _Command:
     """A word that comes first instead of an option."""
@@ -279,6 +282,9 @@ _COMMANDS = {
     "forget": _Command(forget_parser, _forget),
     "verify": _Command(verify_parser, _verify),
     "doctor": _Command(doctor_parser, _doctor),
+    "status": _Command(status_parser, _status),
+    "check": _Command(check_parser, _check),
+    "monitor": _Command(check_parser, _check),
     "quarantine": _Command(quarantine_parser, _quarantine),
     "receiver": _Command(receiver_parser, _receiver),
     "setup": _Command(setup_parser, understand_setup),

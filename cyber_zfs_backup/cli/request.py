@@ -9,7 +9,7 @@ from enum import Enum
 
 from ..config.drilling import Drill
 from ..config.job import Job
-from ..config.requests import Doctor, ExpireReceived, Forget, Quarantine, Verify
+from ..config.requests import Check, Doctor, ExpireReceived, Forget, Quarantine, Status, Verify
 from ..config.restoring import Restore, RestoreFile, RestoreList
 from ..config.retaining import Explain, Simulate
 from ..config.setup import SetupReceiver, SetupSender
@@ -29,6 +29,8 @@ Work = (
     | Doctor
     | Simulate
     | Explain
+    | Check
+    | Status
 )
 """What can be asked for."""
 

@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options that say what is kept, and the grammar of ``retention``."""
+"""The grammar of ``retention``."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TypeVar
 
-from ..config.job import Force, RetentionPolicy, UsageError
+from ..config.job import Force, UsageError
 from ..config.retaining import Explain, Simulate
-from ..model.ages import parse_age
 from ..model.names import relative
-from ..plan.windows import FOREVER, parse_window
 from . import helptext
 from .options import (
     PROGRAM,
@@ -31,95 +28,7 @@ from .options import (
 )
 from .request import Lines, Request
 from .restoring import MakeParser
-
-Value = TypeVar("Value")
-
-
-def add_retention(group: argparse._ArgumentGroup) -> None:
-    """What is kept."""
-    group.add_argument(
-        "--retention-policy",
-        nargs=3,
-        type=_count,
-        default=(31, 12, 36),
-        metavar=("DAYS", "WEEKS", "MONTHS"),
-        help="how many daily, weekly and monthly snapshots to keep (default: 31 12 36); 0 leaves a kind out, "
-        f"'{FOREVER}' keeps all of a kind and none of the next; one a year is kept for ever",
-    )
-    group.add_argument(
-        "--hourlies",
-        type=_count,
-        default=0,
-        metavar="N",
-        help="how many hourly snapshots to keep, before the dailies begin (default: 0)",
-    )
-    group.add_argument(
-        "--yearlies",
-        type=_count,
-        metavar="N",
-        help=f"how many yearly snapshots to keep, after the monthlies (default: {FOREVER}); with 0, and "
-        "--retention-policy 0 0 0, only what the next three options keep",
-    )
-    group.add_argument(
-        "--keep-last",
-        type=whole_number,
-        default=0,
-        metavar="N",
-        help="keep the newest N too, however old they are (default: 1)",
-    )
-    group.add_argument(
-        "--keep-within",
-        type=_of(parse_age),
-        metavar="AGE",
-        help="keep all that are not older, too: 36h, 14d, '3 months' (s, min, h, d, w, months, y; months are "
-        "the calendar's)",
-    )
-    group.add_argument(
-        "--window",
-        type=_of(parse_window),
-        action="append",
-        default=[],
-        metavar="AGE/PERIOD",
-        help="keep the first snapshot of each period up to that age, too: 7d/1h, '6 months/1d', "
-        f"{FOREVER}/1y; may be given several times. Periods are the calendar's, in UTC",
-    )
-
-
-def retention_of(options: argparse.Namespace) -> RetentionPolicy:
-    """What was asked for of ``add_retention``. Raises ``UsageError``."""
-    days, weeks, months = options.retention_policy
-    return RetentionPolicy(
-        days=days,
-        weeks=weeks,
-        months=months,
-        hours=options.hourlies,
-        years=options.yearlies,
-        last=options.keep_last,
-        within=options.keep_within,
-        windows=tuple(options.window),
-    )
-
-
-def _count(text: str) -> int | None:
-    """A whole number, or ``None`` for the word that says that there is no end."""
-    if text.lower() == FOREVER:
-        return None
-    try:
-        return whole_number(text)
-    except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f"{error}, nor the word '{FOREVER}'") from None
-
-
-def _of(parse: Callable[[str], Value]) -> Callable[[str], Value]:
-    """The same, as argparse wants its errors."""
-
-    def parsed(text: str) -> Value:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return parsed
+from .retention_options import add_retention, as_type, retention_of
 
 
 def retention_parser(make: MakeParser) -> argparse.ArgumentParser:
@@ -150,7 +59,7 @@ def _add_simulate(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--from",
         dest="begin",
-        type=_of(_day),
+        type=as_type(_day),
         metavar="DATE",
         help="the first day, as 2026-11-23 (default: so that the last one is today)",
     )
@@ -165,7 +74,7 @@ def _add_simulate(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--on",
-        type=_of(_day),
+        type=as_type(_day),
         metavar="DATE",
         help="show what exists at the end of that day (default: the last)",
     )

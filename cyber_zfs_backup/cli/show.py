@@ -20,8 +20,9 @@ The JSON document (``SCHEMA`` counts its meaning; members may be added without a
                  (what was asked for, or what to do next, line by line), ``problems`` (each ``what``,
                  ``where``, ``remedy``, ``kind``) and ``figures`` (numbers and words by name); of a check-up
                  ``findings`` (each ``severity``: good, warning or fails, ``kind``, ``where``, ``what``,
-                 ``remedy``), the worst first; of a simulation ``timeline`` (``begin``, ``end``, and ``rows``,
-                 each with its ``label`` and the ``times`` of the snapshots that it keeps, in UTC)
+                 ``remedy``), the worst first; of ``status`` ``rows`` (by the names of the columns); of a
+                 simulation ``timeline`` (``begin``, ``end``, and ``rows``, each with its ``label`` and the
+                 ``times`` of the snapshots that it keeps, in UTC)
 """
 
 from __future__ import annotations
@@ -38,13 +39,14 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from .. import __version__
-from ..actions.result import EXIT_CODES, ActionResult, Outcome, Problem, RunResult
+from ..actions.result import EXIT_CODES, ActionResult, Outcome, Problem, RunResult, Table
 from ..config.drilling import Drill
 from ..config.job import Action, Job
 from ..config.requests import ExpireReceived, Forget, Quarantine
 from ..config.setup import SetupReceiver, SetupSender
 from ..plan.findings import Finding, Severity
 from ..plan.simulation import Timeline
+from . import tables
 from .escape import escape
 from .request import Lines, Request, Show, Work
 
@@ -61,6 +63,7 @@ _COLOURS = {
     Outcome.FAILED: "31",
     Outcome.WARNINGS: "33",
     Outcome.CRITICAL: "31",
+    Outcome.UNKNOWN: "31",
 }
 _SEVERITIES = {Severity.GOOD: "good", Severity.WARNING: "warning", Severity.FAILS: "fails"}
 _SEVERITY_COLOURS = {Severity.GOOD: "32", Severity.WARNING: "33", Severity.FAILS: "31"}
@@ -75,6 +78,7 @@ _WORDS = {
     Outcome.SKIPPED: "skipped",
     Outcome.WARNINGS: "look at this",
     Outcome.CRITICAL: "a backup would fail",
+    Outcome.UNKNOWN: "not known",
 }
 
 _log = logging.getLogger(__name__)
@@ -172,6 +176,8 @@ def text(result: RunResult, how: Show, *, colour: bool) -> str:
         lines += [f"  {escape(line)}" for line in action.answer]
         if action.timeline is not None:
             lines += [f"  {line}" for line in _drawn(action.timeline, colour=colour)]
+        if action.table is not None:
+            lines += tables.lines(action.table, sys.stdout)
         lines += [
             f"  {_finding(finding, colour=colour)}"
             for finding in action.findings
@@ -274,6 +280,8 @@ def _action(action: ActionResult) -> dict[str, object]:
         }
         for finding in action.findings
     ]
+    table = action.table or Table((), ())
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     return {
         "action": action.action,
         "destination": action.destination,
@@ -287,6 +295,7 @@ def _action(action: ActionResult) -> dict[str, object]:
         ],
         "figures": {name: _number(value) for name, value in action.figures.items()},
         **({"findings": findings} if findings else {}),
+        **({"rows": rows} if action.table is not None else {}),
         **({"timeline": _timeline(action.timeline)} if action.timeline else {}),
     }
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from ..model.names import BadNameError, check_dataset, check_snapshot, own_time, relative
-from .job import HERE, Destination, SourceHost, UsageError
+from .job import HERE, Destination, RetentionPolicy, SourceHost, UsageError
 
 _TAG = re.compile(r"[0-9a-f]{16}")
 
@@ -104,6 +105,45 @@ class Doctor:
 
     def __post_init__(self) -> None:
         _check_root(self.dataset)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Tell how a tree and its copies stand; read only. ``offline``: by the source's own records alone."""
+
+    dataset: str
+    destinations: tuple[Destination, ...]
+    source: SourceHost = field(default_factory=SourceHost)
+    exclude: tuple[str, ...] = ()
+    offline: bool = False
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _check_root(self.dataset)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Say in one line whether backups come as they should; asks this machine alone.
+
+    ``receiver``: ``dataset`` is not a tree that is backed up but what copies arrive at or below. ``local``:
+    the tree is pushed nowhere. From the age ``warning`` on something is late, from ``critical`` on very late.
+    """
+
+    dataset: str
+    warning: timedelta
+    critical: timedelta
+    receiver: bool = False
+    local: bool = False
+    exclude: tuple[str, ...] = ()
+    retention: RetentionPolicy = field(default_factory=RetentionPolicy)
+    dry_run: bool = False
+    destinations: tuple[Destination, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_root(self.dataset)
+        if self.warning > self.critical:
+            raise UsageError("--warning is later than --critical (or --max-age); write the shorter age there")
 
 
 @dataclass(frozen=True, slots=True)

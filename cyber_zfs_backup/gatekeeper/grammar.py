@@ -64,7 +64,7 @@ _FORMS = {
         "zfs holds -H SNAPSHOTS",
         "zfs destroy -nvp NAMES",
         "zfs destroy -nvp -r NAMES",
-        "zfs allow ROOT",
+        "zfs allow DATASET",
         "zfs version",
         "zpool list -Hp -o name,size,allocated,free,health POOL",
         "zpool status POOL",
@@ -99,7 +99,7 @@ _TOKEN = re.compile(r"1-[0-9a-f]{1,20}-[0-9a-f]{1,20}-[0-9a-f]{1,4000}")
 
 
 _AT = dict.fromkeys(("SNAPSHOTS", "SNAPSHOT", "NAMES", "BASE"), True)
-_AT |= dict.fromkeys(("DATASET", "ROOT", "POOL", "TOKEN"), False)
+_AT |= dict.fromkeys(("DATASET", "POOL", "TOKEN"), False)
 """The words that stand for names, and which of these have an @: so no command fits two forms."""
 
 
@@ -160,11 +160,11 @@ class Grammar:
                         raise RefusedError("only snapshots with names of this tool can be destroyed")
                 case "BASE":
                     check_snapshot(f"x{word}" if word[0] == "@" else "")
-                case _:
-                    if not {"ROOT": self.root, "POOL": self.root.partition("/")[0]}.get(part, word) == word:
-                        raise RefusedError(f"expected {part.lower()} of {self.root} and not {word!r}")
-                    if part == "TOKEN" and not _TOKEN.fullmatch(word):
-                        raise RefusedError("not a resume token")
+                case "POOL":
+                    if word != self.root.partition("/")[0]:
+                        raise RefusedError(f"expected the pool of {self.root} and not {word!r}")
+                case _ if not _TOKEN.fullmatch(word):
+                    raise RefusedError("not a resume token")
         except BadNameError as error:
             raise RefusedError(str(error)) from None
         return word

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from ..model.names import join, own_time
 from ..model.trees import Tree
-from .findings import Finding, fails, good, warning
+from .findings import Finding, fails, good, typed, warning
 from .ledger import Ledger
 
 FUTURE = timedelta(seconds=60)
@@ -57,6 +57,7 @@ class Copy:
 
     where: str
     tree: Tree
+    way_options: str = ""
     unfinished: Mapping[str, str | None] = field(default_factory=dict)
     still: Mapping[str, Still] = field(default_factory=dict)
     keys: Mapping[str, Key] = field(default_factory=dict)
@@ -64,24 +65,21 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The source's tree. ``live`` are the mount points in use there; ``command`` says which tree in a
-    command."""
+    """The source's tree. ``live`` are the mount points in use there. ``tree_options`` name the tree in a
+    command of ours, ``way_options`` a copy too."""
 
     where: str
     tree: Tree
     kept: Kept
     keys: Mapping[str, Key] = field(default_factory=dict)
     live: frozenset[str] = frozenset()
-
-    @property
-    def command(self) -> str:
-        """The option that names the tree."""
-        return f"--dataset {self.tree.root}"
+    tree_options: str = ""
+    way_options: str = ""
 
 
 def examine_source(source: Source, now: datetime) -> Iterator[Finding]:
     """What the source's tree shows by itself."""
-    yield from _future(source, source.tree, source.where, now)
+    yield from _future(source.tree, source.where, source.way_options, now, stops=True)
     yield from _leaks(source)
     yield from _forgotten(source, now)
     roots = sorted({key.root for key in source.keys.values() if key.root})
@@ -94,26 +92,25 @@ def examine_source(source: Source, now: datetime) -> Iterator[Finding]:
 
 def examine_copy(source: Source, copy: Copy, now: datetime) -> Iterator[Finding]:
     """What the copy shows, and what it shows beside the source."""
-    yield from _future(source, copy.tree, copy.where, now)
+    # On the source expire refuses to work; there it only stays longer than it should.
+    yield from _future(copy.tree, copy.where, copy.way_options, now, stops=False)
     yield from _tokens(copy, now)
     yield from _encryption(source, copy)
     yield from _mounts(source, copy)
     yield from _clones(copy)
 
 
-def _future(source: Source, tree: Tree, where: str, now: datetime) -> Iterator[Finding]:
+def _future(tree: Tree, where: str, options: str, now: datetime, *, stops: bool) -> Iterator[Finding]:
     names = {
         snapshot.name
         for dataset in tree.datasets.values()
         for snapshot in dataset.snapshots
         if (own_time(snapshot.name) or now) > now + FUTURE
     }
-    here = tree is source.tree
     for name in sorted(names):
         what = f"the snapshot {name} of {tree.root} is dated in the future"
-        remedy = f"cyber-zfs-backup quarantine {name} {source.command}"
-        # On the source expire refuses to work; there it only stays longer than it should.
-        yield (fails if here else warning)("future", where, what, remedy)
+        remedy = f"cyber-zfs-backup quarantine {name} {options}"
+        yield (fails if stops else warning)("future", where, what, remedy)
     if not names:
         yield good("future", where, f"no snapshot of {tree.root} is dated in the future")
 
@@ -126,7 +123,7 @@ def _leaks(source: Source) -> Iterator[Finding]:
         has = [(kept.holds.get(tag, 0), "holds"), (kept.marks.get(tag, 0), "bookmarks")]
         told = " and ".join(f"{count} {what}" for count, what in has if count)
         what = f"{told} of {source.tree.root} are for a destination ({tag}) that is on no record"
-        yield warning("leaked", source.where, what, f"cyber-zfs-backup forget {tag} {source.command}")
+        yield warning("leaked", source.where, what, f"cyber-zfs-backup forget {tag} {source.tree_options}")
     if not lost:
         yield good(
             "leaked", source.where, "every hold and bookmark of ours belongs to a destination on record"
@@ -143,7 +140,7 @@ def _forgotten(source: Source, now: datetime) -> Iterator[Finding]:
                 "forgotten",
                 source.where,
                 f"{ledger.root.to} has got nothing for {days} days, and keeps what has been there since then",
-                f"push to it again, or where it is gone: cyber-zfs-backup forget {tag} {source.command}",
+                f"push to it again, or where it is gone: cyber-zfs-backup forget {tag} {source.tree_options}",
             )
 
 
@@ -153,14 +150,20 @@ def _tokens(copy: Copy, now: datetime) -> Iterator[Finding]:
         if name is None:
             what = f"{full} has a partial receive that the source can no longer continue"
             yield warning(
-                "token", copy.where, what, f"the next push clears it; by hand: zfs receive -A {full}"
+                "token",
+                copy.where,
+                what,
+                f"the next push clears it; by hand {typed(copy.where, f'zfs receive -A {full}')}",
             )
             continue
         when = own_time(name)
         if when is not None and now - when > TOKEN_AGE:
             what = f"{full} has a partial receive of @{name}, which is older than a day"
             yield warning(
-                "token", copy.where, what, f"push again: it goes on from there; else zfs receive -A {full}"
+                "token",
+                copy.where,
+                what,
+                f"push again: it goes on from there; else {typed(copy.where, f'zfs receive -A {full}')}",
             )
     if not copy.unfinished:
         yield good("token", copy.where, "no partial receive is left")
@@ -176,19 +179,27 @@ def _encryption(source: Source, copy: Copy) -> Iterator[Finding]:
         full = copy.tree.full(path)
         if mine.encrypted:
             what = f"{full} is not encrypted, and its source is: no stream fits on it"
-            remedy = f"as root there: zfs rename {full} {full}-clear; the next push sends it anew, encrypted"
+            remedy = typed(
+                copy.where, f"zfs rename {full} {full}-clear; the next push sends it anew, encrypted"
+            )
             yield fails("encryption", copy.where, what, remedy)
             continue
         key = copy.keys.get(path, Key())
         what = f"{full} is encrypted there and not on the source: it is sent in clear over the line"
         if key.status == "unavailable":
             yield fails(
-                "encryption", copy.where, f"{what}, and its key is not loaded", f"zfs load-key {key.root}"
+                "encryption",
+                copy.where,
+                f"{what}, and its key is not loaded",
+                typed(copy.where, f"zfs load-key {key.root}"),
             )
         else:
             what = f"{what}, and needs its key at each push"
             yield warning(
-                "encryption", copy.where, what, f"zfs load-key {key.root or full}, after each boot there"
+                "encryption",
+                copy.where,
+                what,
+                typed(copy.where, f"zfs load-key {key.root or full}, after each boot"),
             )
     for path, key in copy.keys.items():
         above = key.root and key.root != copy.tree.root and not key.root.startswith(f"{copy.tree.root}/")
@@ -213,11 +224,11 @@ def _mounts(source: Source, copy: Copy) -> Iterator[Finding]:
             shadows = still.mountpoint == "/" or still.mountpoint in source.live
             over = ", where the source's own data are mounted" if shadows else ""
             what = f"{full} mounts at {still.mountpoint}{over}"
-            yield warning("mount", copy.where, what, f"as root there: {calm}")
+            yield warning("mount", copy.where, what, typed(copy.where, calm))
         if not path and still.readonly == "off":
             told = True
             what = f"{full} can be written to: what is written there stops the next push"
-            yield warning("mount", copy.where, what, f"as root there: zfs set readonly=on {full}")
+            yield warning("mount", copy.where, what, typed(copy.where, f"zfs set readonly=on {full}"))
     if copy.still and not told:
         yield good("mount", copy.where, "nothing of the copy mounts or can be written to")
 

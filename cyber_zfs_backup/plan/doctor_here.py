@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .findings import Finding, fails, good, warning
+from .findings import HERE, Finding, fails, good, warning
 
-HERE = "this machine"
 LATE = timedelta(days=2)
 """A nightly timer that has not fired for so long has missed a night."""
 
@@ -57,8 +56,11 @@ class Way:
         return f"ssh -F {self.config}" if self.config else "ssh"
 
 
-def examine_timers(timers: tuple[Timer, ...] | None, now: datetime) -> Iterator[Finding]:
-    """``None``: this machine has no systemd, and something else starts the backup."""
+def examine_timers(
+    timers: tuple[Timer, ...] | None, now: datetime, *, root: bool = True
+) -> Iterator[Finding]:
+    """``None``: this machine has no systemd, and something else starts the backup. ``root``: root runs
+    this."""
     if timers is None:
         yield good("timer", HERE, "there is no systemd here: what starts the backup was not looked at")
         return
@@ -67,6 +69,9 @@ def examine_timers(timers: tuple[Timer, ...] | None, now: datetime) -> Iterator[
         yield warning("timer", HERE, "there is no timer: nothing starts a backup by itself", remedy)
     for timer in timers:
         yield from _timer(timer, now)
+    if timers and not root:
+        what = "the service runs as root, and this user's ssh files and permissions may be others"
+        yield warning("user", HERE, what, "run it as root: sudo cyber-zfs-backup doctor")
 
 
 def _timer(timer: Timer, now: datetime) -> Iterator[Finding]:

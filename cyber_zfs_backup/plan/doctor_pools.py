@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .findings import Finding, fails, good, warning
+from .findings import Finding, fails, good, typed, warning
 
 OLDEST = (2, 1, 0)
 """The oldest OpenZFS that this program is made for."""
@@ -138,13 +138,16 @@ def _version(where: str, version: Version) -> Finding:
 def _health(where: str, pool: Pool) -> Finding:
     look = f"zpool status -v {pool.name}"
     if pool.health not in ("ONLINE", "DEGRADED"):
-        return fails("pool-health", where, f"pool {pool.name} is {pool.health}", f"{look} says what to do")
+        what = f"pool {pool.name} is {pool.health}"
+        return fails("pool-health", where, what, typed(where, f"{look} says what to do"))
     if pool.health == "DEGRADED":
         what = f"pool {pool.name} is DEGRADED: a further disk that fails may cost data"
-        return warning("pool-health", where, what, f"{look}, then zpool replace {pool.name} DISK")
+        return warning(
+            "pool-health", where, what, typed(where, f"{look}, then zpool replace {pool.name} DISK")
+        )
     if pool.errors not in ("", "No known data errors"):
         what = f"pool {pool.name} has errors: {pool.errors}"
-        return warning("pool-health", where, what, f"{look} names the files; restore them")
+        return warning("pool-health", where, what, typed(where, f"{look} names the files; restore them"))
     return good("pool-health", where, f"pool {pool.name} is ONLINE")
 
 
@@ -207,7 +210,7 @@ def _features(
             "pool-features",
             where,
             f"pool {pool} lacks the feature {name}, which is in use on the source",
-            "upgrade ZFS there" if unknown else f"zpool set feature@{name}=enabled {pool}",
+            "upgrade ZFS there" if unknown else typed(where, f"zpool set feature@{name}=enabled {pool}"),
         )
     if not lacking:
         yield good("pool-features", where, f"pool {pool} has all that the source's streams need")
@@ -221,7 +224,7 @@ def _permissions(where: str, may: Permissions) -> Iterator[Finding]:
             "permissions",
             where,
             f"{may.user} lacks the permissions {', '.join(missing)} on {may.root}",
-            f"as root there: zfs allow -u {may.user} {','.join(missing)} {may.root}",
+            typed(where, f"zfs allow -u {may.user} {','.join(missing)} {may.root}"),
         )
     if less:
         yield warning(
@@ -229,7 +232,7 @@ def _permissions(where: str, may: Permissions) -> Iterator[Finding]:
             where,
             f"{may.user} lacks the permission {', '.join(less)} on {may.root}: "
             "nothing expires there, and a partial receive that cannot go on stays",
-            f"as root there: zfs allow -u {may.user} {','.join(less)} {may.root}",
+            typed(where, f"zfs allow -u {may.user} {','.join(less)} {may.root}"),
         )
     if not missing and not less:
         yield good("permissions", where, f"{may.user} may do on {may.root} what it must")

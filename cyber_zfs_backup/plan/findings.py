@@ -32,6 +32,15 @@ class Finding:
     remedy: str = ""
 
 
+HERE = "this machine"
+"""How an end that is this machine is named."""
+
+
+def typed(where: str, command: str) -> str:
+    """A remedy that is a command for root on that end: it says so where that is another machine."""
+    return command if where == HERE or where.startswith(f"{HERE}:") else f"as root there: {command}"
+
+
 def good(kind: str, where: str, what: str) -> Finding:
     """Something that is as it should be."""
     return Finding(Severity.GOOD, kind, where, what)

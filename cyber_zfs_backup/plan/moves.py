@@ -208,7 +208,8 @@ class _Mover:
     def _clear(self, path: str) -> None:
         """Move away what stands at a path: to where it belongs, or to another name (perhaps for a while).
 
-        What could not be moved before stays."""
+        What could not be moved before stays. Nothing can be moved below itself: what belongs there goes aside
+        first, with all that is below it."""
         owner = self._owner.get(self._occupant(path))
         if owner is not None and _these(self._refused, owner):
             return
@@ -216,7 +217,7 @@ class _Mover:
         if owner is None:
             aside = free_name(f"{path}.old", taken)
             self._move(path, path, aside, "it is not what the source has under that name; it is put aside")
-        elif owner not in self._tree.datasets and self._right(parent(owner)):
+        elif owner not in self._tree.datasets and self._right(parent(owner)) and not is_within(path, owner):
             self._move(owner, path, owner, "it was renamed on the source")
         else:
             self._move(path, path, free_name(f"{path}.moving", taken), "names were exchanged; on its way")

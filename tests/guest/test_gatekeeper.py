@@ -80,6 +80,24 @@ def test_what_an_honest_sender_needs(client: Client) -> None:
     assert third.status == 0, third.errors
     assert [action["action"] for action in third.document["actions"]] == ["snapshot", "push", "expire"]
     assert len(client.snapshots()) > len(snapshots(client.guest, "tank/src"))
+    # What its doctor asks is answered; what it would not be told it does not ask.
+    where = ("--ssh-destination", client.host.name, "--zfs-receive-dataset", client.copy)
+
+    def doctor() -> dict[str, str]:
+        done = client.product.run("doctor", "--dataset", "tank/src", *where, "--json")
+        found = Ran(done.status, json.loads(done.text), done.errors).action("doctor")["findings"]
+        return {
+            each["kind"]: each["remedy"]
+            for each in found
+            if each["severity"] != "good" and each["kind"] not in ("timer", "last-run")
+        }
+
+    assert doctor() == {}
+    client.guest.script(f"zfs unallow -u {client.name} create {client.root}")
+    (said,) = doctor().items()
+    assert said[0] == "permissions"
+    client.guest.script(said[1].removeprefix("as root there: "))
+    assert doctor() == {}
     journal = client.journal()
     assert "allowed: zfs receive -s -u -x mountpoint" in journal
     assert "user zippy from 10.77.1.1 " in journal

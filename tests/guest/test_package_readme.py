@@ -74,12 +74,18 @@ def test_from_the_first_backup_to_the_restore(zippy: Installed, typist: Typist) 
 
     # Daily life: what shows, then what changes.
     daily = blocks(section("Daily life"))
-    shown, when, _what, numbers, template = daily
+    shown, stands, late, when, _what, numbers, template = daily
     status, failed, journal, warnings = typist.type(shown)
     assert "all done" in status.text
     assert f"{NAME}.service" not in failed.text
     assert "all done" in journal.text
     assert "all done" not in warnings.text
+    (table,) = typist.type(stands)
+    row = table.text.splitlines()[-1].split()
+    assert row[:2] == ["zippy/zippy", "offsite:offsite/zippy"]
+    assert f"@{row[2]}" in zippy.snapshots("offsite/zippy")
+    for told in typist.type(late):
+        assert told.text.startswith("CYBER-ZFS-BACKUP OK - ")
     typist.type(when)
     assert "13:00:00" in zippy.show("NextElapseUSecRealtime", f"{NAME}.timer")
     typist.type(numbers)
@@ -91,6 +97,9 @@ def test_from_the_first_backup_to_the_restore(zippy: Installed, typist: Typist) 
     typist.type("\n".join(lines[1:]))
     assert zippy.show("ActiveState", f"{NAME}@tank-data.timer") == "active"
     assert ":00:00" in zippy.show("NextElapseUSecRealtime", f"{NAME}@tank-data.timer")
+
+    (well,) = typist.type(blocks(section("Is everything well? The doctor"))[0])
+    assert well.text.startswith("doctor: done: all is well")
 
     setting, file, listed, dataset, whole = blocks(section("To get something back"))
     program = setting.partition('"')[2].rstrip('"')

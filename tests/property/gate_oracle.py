@@ -30,7 +30,7 @@ _OWN_PROPERTY = re.compile(r"cyber-zfs-backup:[a-z0-9.-]{1,64}")
 FIXED = tuple(
     command_line(words)
     for words in (
-        *(pools.version(), pools.clock(), commands.show_allowed(ROOT)),
+        *(pools.version(), pools.clock()),
         *(pools.list_pool("offsite"), pools.status("offsite")),
     )
 )
@@ -111,6 +111,7 @@ def _asks(line: str) -> bool:
         of_dataset = (
             *(commands.get_partial, commands.get_verify, commands.list_snapshots),
             *(commands.list_of_one, commands.exists, commands.get_back, commands.get_received),
+            commands.show_allowed,
             commands.receive_abort,
         )
         return any(_same(line, partial(build, last)) for build in of_dataset)
@@ -195,6 +196,7 @@ def lines(rng: random.Random) -> Iterator[str]:
                     partial(commands.exists, dataset),
                     partial(commands.get_back, dataset),
                     partial(commands.get_received, dataset),
+                    partial(commands.show_allowed, dataset),
                     partial(commands.send_back_tree, snapshots[0]),
                     partial(commands.send_back_rest, snapshots[0], some[0]),
                     partial(commands.send_back_estimate, commands.send_back_full(snapshots[0])),

@@ -42,7 +42,7 @@ PERMITTED = re.compile(
     rf"|zfs receive -A {_D}"
     rf"|zfs send (-nvP )?-w (-R |-I @[A-Za-z0-9_.: -]+ )?{_D}@[A-Za-z0-9_.: -]+"
     r"|zfs send (-nvP )?-w -t 1(-[0-9a-f]+){3}|zfs send -nvt 1(-[0-9a-f]+){3}"
-    rf"|zfs version|zfs allow {ROOT}|zpool status offsite|date -u \+%s"
+    rf"|zfs version|zfs allow {_D}|zpool status offsite|date -u \+%s"
     r"|zpool list -Hp -o name,size,allocated,free,health offsite"
 )
 """What may ever be run, whatever was asked for."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cyber_zfs_backup.actions.doctor_here import Here
 from cyber_zfs_backup.actions.quarantine import quarantine_on
 from cyber_zfs_backup.actions.verify import verify_on
 from cyber_zfs_backup.config.job import Destination
@@ -21,12 +22,14 @@ from cyber_zfs_backup.gatekeeper.main import Gate, Programs
 from cyber_zfs_backup.gatekeeper.policy import Mode, Policy
 from cyber_zfs_backup.hosts.protocol import Argv, Finished
 from cyber_zfs_backup.hosts.quoting import command_line, joined
+from cyber_zfs_backup.plan.findings import Severity
 from cyber_zfs_backup.plan.floors import Keep
 from cyber_zfs_backup.zfs.parse import Property
 from cyber_zfs_backup.zfs.properties import Grants, grants
 from tests.fake.host import FakeHost, zfs_part
 
 from .rig import FORCED, HARSH, ONLY_PUSH, ROOT, THERE, Rig, action, actions, kinds, problems
+from .test_doctor import answering, bad, look
 from .test_quarantine import FORCE, FUTURE
 from .test_restore import ELSEWHERE, restore
 
@@ -219,6 +222,20 @@ def test_verify_knows_that_an_archive_has_more(behind: Behind, mode: Mode, outco
     rig.night()
     rig.source.zfs("destroy", f"{ROOT}/a@{rig.names('a')[0]}")
     assert verify_on(rig.ends(actions=ONLY_PUSH)).outcome.value == outcome
+    assert refused(rig) == []
+
+
+def test_the_doctor_asks_what_is_answered(behind: Behind, tmp_path: Path) -> None:
+    rig = behind("a")
+    rig.night()
+    for host in (rig.source, rig.receiver):
+        answering(host)
+    by_bob = Here(None, {}, {"offsite": "bob"})
+    FakeHost.run(rig.receiver, ("zfs", "allow", "-u", "bob", "receive,mount", THERE))
+    (found,) = (each for each in look(rig, tmp_path, by_bob).findings if each.severity is not Severity.GOOD)
+    assert found.remedy == f"as root there: zfs allow -u bob create {THERE}"
+    FakeHost.run(rig.receiver, ("zfs", "allow", "-u", "bob", "create", THERE))
+    assert bad(look(rig, tmp_path, by_bob)) == []
     assert refused(rig) == []
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from cyber_zfs_backup.cli.parser import parse
-from cyber_zfs_backup.cli.request import Request, Show
+from cyber_zfs_backup.cli.request import Lines, Request, Show
 from cyber_zfs_backup.config.job import (
     Action,
     Delivery,
@@ -22,10 +23,12 @@ from cyber_zfs_backup.config.job import (
     UsageError,
 )
 from cyber_zfs_backup.config.requests import (
+    Check,
     Doctor,
     ExpireReceived,
     Forget,
     Quarantine,
+    Status,
     Verify,
     destination_named,
 )
@@ -335,6 +338,42 @@ def test_doctor() -> None:
     assert parsed("doctor", "--here", "--dataset", "tank/a", "--exclude", "tmp", "--json") == Request(
         Doctor("tank/a", (), exclude=("tmp",)), Show(json=True)
     )
+
+
+def test_status() -> None:
+    assert parsed("status") == Request(Status("zippy/zippy", (COPY,)))
+    assert parsed("status", "--offline", "--dataset", "tank/a", "--json") == Request(
+        Status("tank/a", (COPY,), offline=True), Show(json=True)
+    )
+
+
+def test_check() -> None:
+    day, late = timedelta(hours=26), timedelta(hours=50)
+    line = Show(lines=Lines.SCRIPT)
+    assert parsed("check") == parsed("monitor") == Request(Check("zippy/zippy", day, late), line)
+    assert parsed("check", "--receiver", "offsite", "--max-age", "36h", "--exclude", "tmp") == Request(
+        Check("offsite", day, timedelta(hours=36), receiver=True, exclude=("tmp",)), line
+    )
+    hour = timedelta(hours=1)
+    words = ("--local", "--critical", "1h", "--retention-policy", "1", "2", "3", "--json")
+    assert parsed("check", *words) == Request(
+        Check("zippy/zippy", hour, hour, local=True, retention=RetentionPolicy(1, 2, 3)), Show(json=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--warning", "3d", "--critical", "2d"], "write the shorter age there"),
+        (["--critical", "5m"], "write a number and a unit"),
+        (["--receiver", "a/b", "--local"], "choose one"),
+        (["--receiver", "a/b", "--dataset", "a/b"], "choose one"),
+        (["--receiver", "a//b"], "empty part"),
+    ],
+)
+def test_check_refuses(words: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        parsed("check", *words)
 
 
 def test_the_commands_know_a_source_on_another_host() -> None:

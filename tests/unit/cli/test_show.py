@@ -100,6 +100,7 @@ SCHEMA = {
                         "type": "object",
                         "additionalProperties": {"type": ["number", "string", "null"]},
                     },
+                    "rows": {"type": "array", "items": {"type": "object", "additionalProperties": TEXT}},
                     "findings": {
                         "type": "array",
                         "items": {

@@ -23,7 +23,7 @@ from cyber_zfs_backup.plan.doctor_pools import (
     examine_both,
     examine_side,
 )
-from cyber_zfs_backup.plan.findings import Finding, Severity, worst
+from cyber_zfs_backup.plan.findings import Finding, Severity, typed, worst
 from cyber_zfs_backup.plan.ledger import Ledger, Record
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -149,7 +149,10 @@ def test_features_that_the_source_uses_must_be_there() -> None:
         SIDE, features={"encryption": "enabled", "zstd_compress": "disabled", "large_blocks": "disabled"}
     )
     found = one("pool-features", examine_both(uses, has))
-    assert (found.severity, found.remedy) == (FAILS, "zpool set feature@zstd_compress=enabled vault")
+    assert (found.severity, found.remedy) == (
+        FAILS,
+        "as root there: zpool set feature@zstd_compress=enabled vault",
+    )
     old = replace(SIDE, features={"encryption": "active"})
     assert one("pool-features", examine_both(uses, old)).remedy == "upgrade ZFS there"
     all_there = replace(SIDE, features={"encryption": "active", "zstd_compress": "enabled"})
@@ -189,12 +192,21 @@ def dataset(path: str = "", *ages: float, **changes: object) -> Dataset:
     return replace(Dataset(path, snapshots(*(ages or (1.0,)))), **changes)  # type: ignore[arg-type]
 
 
+WAY_OPTIONS = "--dataset tank/src --ssh-destination offsite"
+
+
 def source(kept: Kept | None = None, **datasets: Dataset) -> Source:
-    return Source("this machine", tree("tank/src", **(datasets or {"top": dataset()})), kept or Kept({}))
+    return Source(
+        "this machine",
+        tree("tank/src", **(datasets or {"top": dataset()})),
+        kept or Kept({}),
+        tree_options="--dataset tank/src",
+        way_options=WAY_OPTIONS,
+    )
 
 
 def copy(**datasets: Dataset) -> Copy:
-    return Copy("offsite:vault/copy", tree("vault/copy", **(datasets or {"top": dataset()})))
+    return Copy("offsite:vault/copy", tree("vault/copy", **(datasets or {"top": dataset()})), WAY_OPTIONS)
 
 
 def test_a_healthy_pair_has_nothing_but_good_findings() -> None:
@@ -211,7 +223,11 @@ def test_snapshots_of_the_future(ahead: timedelta, told: bool) -> None:
     theirs = one("future", examine_copy(source(), copy(top=late), NOW))
     assert (mine.severity, theirs.severity) == ((FAILS, WARNING) if told else (GOOD, GOOD))
     if told:
-        assert mine.remedy == theirs.remedy == f"cyber-zfs-backup quarantine {name} --dataset tank/src"
+        assert (
+            mine.remedy
+            == theirs.remedy
+            == f"cyber-zfs-backup quarantine {name} --dataset tank/src --ssh-destination offsite"
+        )
 
 
 def test_holds_and_bookmarks_of_nobody() -> None:
@@ -355,6 +371,21 @@ def test_timers(changes: dict[str, object], expected: list[tuple[str, Severity]]
     assert [(finding.kind, finding.severity) for finding in found] == expected
 
 
+def test_another_user_sees_other_files_than_the_service() -> None:
+    assert one("user", examine_timers((TIMER,), NOW, root=False)).severity is WARNING
+    assert not of("user", examine_timers((TIMER,), NOW))
+    assert not of("user", examine_timers((), NOW, root=False))
+
+
+def test_a_remedy_says_where_it_is_typed() -> None:
+    assert (
+        typed("this machine", "zpool clear a")
+        == typed("this machine:a/b", "zpool clear a")
+        == "zpool clear a"
+    )
+    assert typed("this machine2:a/b", "zpool clear a") == "as root there: zpool clear a"
+
+
 def test_no_timer_and_no_systemd() -> None:
     assert one("timer", examine_timers((), NOW)).severity is WARNING
     assert one("timer", examine_timers(None, NOW)).severity is GOOD
@@ -397,4 +428,4 @@ def test_every_finding_that_is_not_good_has_a_remedy_and_the_worst_counts() -> N
 
 
 def test_facts_are_values() -> None:
-    assert Copy("a", tree("b", top=dataset()), MappingProxyType({})).unfinished == {}
+    assert Copy("a", tree("b", top=dataset()), "", MappingProxyType({})).unfinished == {}

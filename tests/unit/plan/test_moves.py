@@ -364,6 +364,23 @@ def test_after_a_promote_the_newer_claim_counts() -> None:
     assert moves(found) == ["a -> c"]
 
 
+def test_what_belongs_below_itself_goes_aside_first() -> None:
+    """On the source d became d/c/a, and its child c took its place as the parent."""
+    source = """
+          01 02
+    .     r  r
+    d     .  n
+    d/c   c  c
+    d/c/a d  d"""
+    there = """
+        01
+    .   r
+    d   d
+    d/c c"""
+    found = both(source, there)
+    assert moves(found) == ["d -> d.moving"]
+
+
 names = st.sampled_from(["a", "b", "c", "d"])
 paths = st.lists(st.lists(names, min_size=1, max_size=3).map("/".join), unique=True, max_size=7)
 

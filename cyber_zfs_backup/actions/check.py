@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check: one line for a monitoring system. Asks this machine alone, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..config.job import Action, Job
+from ..config.requests import Check
+from ..model.history import Finished
+from ..plan import destroy
+from ..plan.findings import HERE, Severity, fails, worst
+from ..plan.lateness import (
+    Checked,
+    Limits,
+    check_expired,
+    check_reached,
+    check_received,
+    check_taken,
+    status_line,
+)
+from ..zfs import parse
+from .attempt import attempt
+from .destroying import finish
+from .ends import Home, SourceMissingError, read_source
+from .expire import protected, source_tree, terms_of
+from .history import history
+from .result import ActionResult, Outcome, RunResult, Surface
+from .run import finished_run, real_home
+
+_OUTCOMES = {
+    Severity.GOOD: (Outcome.DONE, "OK"),
+    Severity.WARNING: (Outcome.WARNINGS, "WARNING"),
+    Severity.FAILS: (Outcome.CRITICAL, "CRITICAL"),
+}
+
+
+def check(request: Check, surface: Surface) -> RunResult:
+    """Look whether backups come as they should."""
+    job = Job(
+        request.dataset,
+        frozenset({Action.EXPIRE}),
+        (),
+        retention=request.retention,
+        exclude=() if request.receiver else request.exclude,
+    )
+    with real_home(job, surface) as home:
+        return finished_run(home, lambda: [check_on(home, request, runs_on_record())])
+
+
+def check_on(home: Home, request: Check, runs: Iterable[Finished]) -> ActionResult:
+    """The same on the given end; what cannot be told is UNKNOWN, and says why. ``runs`` are those on
+    record."""
+    limits = Limits(request.warning, request.critical)
+    done = attempt("check", lambda: _checked(home, request, limits, runs))
+    if isinstance(done, ActionResult):
+        problem = done.problems[0]
+        line = f"CYBER-ZFS-BACKUP UNKNOWN - {problem.where}: {problem.what}"
+        return ActionResult("check", Outcome.UNKNOWN, problem.what, lines=(line,))
+    findings = tuple(finding for each in done for finding in each.findings)
+    outcome, word = _OUTCOMES[worst(findings)]
+    line = status_line(done, limits, word)
+    return ActionResult("check", outcome, line, lines=(line,), findings=findings)
+
+
+def _checked(home: Home, request: Check, limits: Limits, runs: Iterable[Finished]) -> tuple[Checked, ...]:
+    if request.receiver:
+        return (_received(home, request, limits),)
+    now = home.clock()
+    try:
+        facts = read_source(home)
+    except SourceMissingError as error:
+        # A pool that is not imported is what this is here to tell of.
+        what, _, remedy = str(error).rpartition("; ")
+        return (Checked((fails("taken", HERE, what, remedy),)),)
+    tree = source_tree(home, facts)
+    plan = finish(home.source, destroy.candidates(tree, terms_of(home, facts), protected(facts, tree)))
+    done = [check_taken(tree.without(facts.excluded), now, limits)]
+    if not request.local:
+        errors = {run.destination: run.error for run in runs if run.dataset == facts.root}
+        done.append(check_reached(facts.root, facts.ledgers.values(), now, limits, errors))
+    done.append(check_expired(facts.root, plan.count, (refusal.message for refusal in plan.refusals)))
+    return tuple(done)
+
+
+def _received(home: Home, request: Check, limits: Limits) -> Checked:
+    root = home.job.dataset
+    about = home.source.partial_properties(root)
+    if about is None:
+        remedy = "import its pool, or name what is there with --receiver"
+        return Checked((fails("received", HERE, f"there is no {root} here", remedy),))
+    tree = parse.tree(root, about, home.source.all_snapshots(root), complete=True)
+    return check_received(tree, request.exclude, home.clock(), limits)
+
+
+def runs_on_record() -> list[Finished]:
+    """All of them, oldest first."""
+    try:
+        return list(history())
+    except OSError:
+        # An ordinary user's check may not read it; what arrived is known without.
+        return []

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The grammar of what looks and changes nothing: ``doctor``, ``status``, ``check``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from ..config.ages import parse_age
+from ..config.job import UsageError
+from ..config.requests import Check, Doctor, Status
+from . import helptext
+from .options import (
+    PROGRAM,
+    add_dataset,
+    add_destination,
+    add_exclude,
+    add_show,
+    add_source,
+    dataset_of,
+    destinations_of,
+    exclude_of,
+    show_of,
+    source_of,
+)
+from .request import Lines, Request
+from .restoring import MakeParser
+from .retention_options import add_retention, retention_of
+
+WARNING, CRITICAL = timedelta(hours=26), timedelta(hours=50)
+"""For a nightly backup: one night that took its time, and one that is missing."""
+
+
+def doctor_parser(make: MakeParser) -> argparse.ArgumentParser:
+    """All that ``doctor`` takes."""
+    parser = make(f"{PROGRAM} doctor", helptext.DOCTOR, None)
+    _add_both_ends(parser, "--here", "look at the tree and at this machine alone, and at no receiver")
+    return parser
+
+
+def doctor(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+    """What the arguments ask for. Raises ``UsageError``."""
+    options = doctor_parser(make).parse_args(argv)
+    destinations = () if options.here else destinations_of(options, host)
+    work = Doctor(dataset_of(options, host), destinations, source_of(options), exclude_of(options))
+    return Request(work, show_of(options))
+
+
+def status_parser(make: MakeParser) -> argparse.ArgumentParser:
+    """All that ``status`` takes."""
+    parser = make(f"{PROGRAM} status", helptext.STATUS, None)
+    _add_both_ends(
+        parser, "--offline", "ask no receiver: tell what the source's own records say of all of them"
+    )
+    return parser
+
+
+def status(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+    """What the arguments ask for. Raises ``UsageError``."""
+    options = status_parser(make).parse_args(argv)
+    work = Status(
+        dataset_of(options, host),
+        destinations_of(options, host),
+        source_of(options),
+        exclude_of(options),
+        offline=options.offline,
+    )
+    return Request(work, show_of(options))
+
+
+def _add_both_ends(parser: argparse.ArgumentParser, alone: str, what_alone_means: str) -> None:
+    what = parser.add_argument_group("what to look at")
+    add_dataset(what)
+    add_exclude(what)
+    what.add_argument(alone, action="store_true", help=what_alone_means)
+    add_destination(parser.add_argument_group("where the copies are"), many=True)
+    add_source(parser.add_argument_group("where the tree is, if not on this machine"))
+    add_show(parser)
+
+
+def check_parser(make: MakeParser) -> argparse.ArgumentParser:
+    """All that ``check`` takes."""
+    parser = make(f"{PROGRAM} check", helptext.CHECK, None)
+    what = parser.add_argument_group("what to check")
+    add_dataset(what)
+    what.add_argument(
+        "--receiver",
+        metavar="ROOT",
+        help="check instead, on the receiver, that backups arrive at or below this dataset",
+    )
+    what.add_argument(
+        "--local",
+        action="store_true",
+        help="the tree is pushed nowhere: check its snapshots and their expiry alone",
+    )
+    add_exclude(what)
+    add_retention(what)
+    when = parser.add_argument_group("what is late")
+    when.add_argument(
+        "--warning",
+        type=_age,
+        metavar="AGE",
+        help="warn where the newest is older: 90min, 36h, 14d or 2w (default: 26h, or what --critical says)",
+    )
+    when.add_argument(
+        "--critical",
+        "--max-age",
+        dest="critical",
+        type=_age,
+        default=CRITICAL,
+        metavar="AGE",
+        help="from which age on it is critical (default: 50h)",
+    )
+    add_show(parser)
+    return parser
+
+
+def check(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+    """What the arguments ask for. Raises ``UsageError``."""
+    options = check_parser(make).parse_args(argv)
+    if options.receiver and (options.local or options.dataset):
+        raise UsageError(
+            "--receiver looks at what arrives, --dataset and --local at what is sent: choose one"
+        )
+    work = Check(
+        dataset=options.receiver or dataset_of(options, host),
+        warning=options.warning or min(WARNING, options.critical),
+        critical=options.critical,
+        receiver=bool(options.receiver),
+        local=options.local,
+        exclude=exclude_of(options),
+        retention=retention_of(options),
+    )
+    shown = show_of(options)
+    # One line and nothing else, as monitoring systems want it.
+    return Request(work, shown if shown.json else replace(shown, lines=Lines.SCRIPT))
+
+
+def _age(text: str) -> timedelta:
+    try:
+        return parse_age(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

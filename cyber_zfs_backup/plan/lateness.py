@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether backups come as they should: snapshots taken, arrived at each destination, and expired. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+
+from ..model.names import join, own_time
+from ..model.trees import Dataset, Tree
+from .findings import HERE, Finding, fails, good, warning
+from .ledger import Ledger
+
+TOLERANCE = timedelta(minutes=5)
+"""A newest snapshot that is further ahead of now tells nothing of its age."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From which age on something is late, and from which on very late."""
+
+    warning: timedelta
+    critical: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """How old something is, for a monitoring system's graphs: what, and seconds; ``None`` where there is
+    none."""
+
+    label: str
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check came to."""
+
+    findings: tuple[Finding, ...]
+    ages: tuple[Age, ...] = ()
+
+
+def check_taken(tree: Tree, now: datetime, limits: Limits) -> Checked:
+    """Whether the tree's snapshots are taken: the root's newest own one is young, and no dataset lacks it."""
+    newest = _newest(tree.datasets[""])
+    label = f"{tree.root} taken"
+    remedy = "systemctl status cyber-zfs-backup.timer cyber-zfs-backup"
+    if newest is None:
+        return Checked(
+            (fails("taken", HERE, f"{tree.root} has no snapshot of ours", remedy),), (Age(label, None),)
+        )
+    found = [_late("taken", f"the newest snapshot of {tree.root}", now - newest, limits, remedy)]
+    left = [
+        tree.full(path)
+        for path, dataset in tree.datasets.items()
+        if (own := _newest(dataset)) is not None and newest - own > limits.critical
+    ]
+    if left:
+        what = f"{_some(left)} had no snapshot since @{_name(tree.datasets[''])}"
+        found.append(warning("taken", HERE, what, "cyber-zfs-backup --dry-run -v tells why"))
+    return Checked(tuple(found), (Age(label, (now - newest).total_seconds()),))
+
+
+def check_reached(
+    root: str, ledgers: Iterable[Ledger], now: datetime, limits: Limits, last_errors: Mapping[str, str]
+) -> Checked:
+    """Whether what was taken has arrived: by the source's own records, so without any network.
+
+    ``last_errors`` is the last run's error for each destination, empty where it was good.
+    """
+    found: list[Finding] = []
+    ages: list[Age] = []
+    for ledger in sorted(ledgers, key=lambda each: each.root.to):
+        to = ledger.root.to
+        error = last_errors.get(to, "")
+        why = f" (last run: {error})" if error else ""
+        base = own_time(ledger.root.base or "")
+        ages.append(Age(f"{to} reached", None if base is None else (now - base).total_seconds()))
+        remedy = "cyber-zfs-backup doctor"
+        if base is None:
+            found.append(fails("reached", HERE, f"nothing of {root} has arrived at {to} yet{why}", remedy))
+            continue
+        late = _late("reached", f"what {to} has of {root}", now - base, limits, remedy)
+        found.append(Finding(late.severity, late.kind, late.where, f"{late.what}{why}", late.remedy))
+        behind = [
+            join(root, path)
+            for path, record in ledger.lagging.items()
+            if (own := own_time(record.base or "")) is None or now - own > limits.critical
+        ]
+        if behind:
+            what = f"{to} lacks the newest snapshots of {_some(behind)}"
+            found.append(warning("reached", HERE, what, "cyber-zfs-backup verify"))
+    if not found:
+        what = f"no destination of {root} is on record: nothing was ever pushed"
+        found.append(
+            fails("reached", HERE, what, "push once by hand; or check with --local where that is right")
+        )
+    return Checked(tuple(found), tuple(ages))
+
+
+def check_expired(root: str, overdue: int, refusals: Iterable[str]) -> Checked:
+    """Whether old snapshots go: ``overdue`` are those that the retention gives up and that are still
+    there."""
+    refused = next(iter(refusals), "")
+    if refused:
+        return Checked((warning("expired", HERE, refused, "cyber-zfs-backup --action expire --dry-run"),))
+    if overdue:
+        what = f"{overdue} snapshots of {root} should have been expired"
+        return Checked((warning("expired", HERE, what, "cyber-zfs-backup --action expire --dry-run -v"),))
+    return Checked((good("expired", HERE, f"nothing of {root} is kept too long"),))
+
+
+def check_received(tree: Tree, exclude: Iterable[str], now: datetime, limits: Limits) -> Checked:
+    """Whether backups arrive here, on the receiver, where nothing but what has arrived is known.
+
+    Each topmost dataset with own snapshots is a copy. A dataset of it that is behind is a warning: it may be
+    one that is gone from the source.
+    """
+    patterns = tuple(exclude)
+    found: list[Finding] = []
+    ages: list[Age] = []
+    behind: list[str] = []
+    tops: dict[str, datetime] = {}
+    for path, dataset in tree.datasets.items():
+        full = tree.full(path)
+        newest = _newest(dataset)
+        left_out = any(fnmatchcase(path, each) or fnmatchcase(full, each) for each in patterns)
+        if newest is None or left_out:
+            continue
+        above = next((top for top in tops if not top or path.startswith(f"{top}/")), None)
+        if above is None:
+            tops[path] = newest
+            ages.append(Age(f"{full} received", (now - newest).total_seconds()))
+            remedy = "look at the source: systemctl status cyber-zfs-backup.timer cyber-zfs-backup"
+            found.append(_late("received", f"the newest snapshot of {full}", now - newest, limits, remedy))
+        elif tops[above] - newest > limits.critical:
+            behind.append(full)
+    if behind:
+        what = f"{_some(behind)} got nothing while the rest of the copy did"
+        found.append(
+            warning("received", HERE, what, "cyber-zfs-backup verify on the source; or --exclude it here")
+        )
+    if not found:
+        what = f"nothing has ever arrived at or below {tree.root}"
+        found.append(fails("received", HERE, what, "look at the source"))
+    return Checked(tuple(found), tuple(ages))
+
+
+def _late(kind: str, what: str, age: timedelta, limits: Limits, remedy: str) -> Finding:
+    if age < -TOLERANCE:
+        ahead = f"{what} is dated {said(-age)} in the future: its age is not known"
+        return fails(kind, HERE, ahead, "set the clocks right; cyber-zfs-backup quarantine")
+    told = f"{what} is {said(max(age, timedelta()))} old"
+    if age > limits.critical:
+        return fails(kind, HERE, told, remedy)
+    return (warning if age > limits.warning else lambda *words: good(*words[:3]))(kind, HERE, told, remedy)
+
+
+def said(age: timedelta) -> str:
+    """An age in words: ``3 h``, ``2 days``; rounded down."""
+    seconds = int(age.total_seconds())
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _newest(dataset: Dataset) -> datetime | None:
+    own = dataset.newest_own
+    return None if own is None else own_time(own.name)
+
+
+def _name(dataset: Dataset) -> str:
+    own = dataset.newest_own
+    return own.name if own else ""
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
+
+
+def status_line(checked: Iterable[Checked], limits: Limits, word: str) -> str:
+    """One line as monitoring plugins print it: status, what is wrong (else all), and figures with their
+    limits.
+
+    Source: Monitoring Plugins Development Guidelines, plugin output.
+    """
+    all_of_them = list(checked)
+    findings = [finding for each in all_of_them for finding in each.findings]
+    bad = sorted((f for f in findings if f.severity), key=lambda finding: -finding.severity)
+    told = "; ".join(finding.what for finding in bad or findings).replace("|", "/")
+    ends = f"{limits.warning.total_seconds():.0f};{limits.critical.total_seconds():.0f};0"
+    figures = " ".join(_figures(all_of_them, ends))
+    return f"CYBER-ZFS-BACKUP {word} - {told}{f' | {figures}' if figures else ''}"
+
+
+def _figures(checked: Iterable[Checked], ends: str) -> Iterator[str]:
+    for each in checked:
+        for age in each.ages:
+            # U: not known.
+            value = "U" if age.seconds is None else f"{max(age.seconds, 0):.0f}s"
+            label = age.label.replace("'", "").replace("=", " ").replace("|", " ")
+            yield f"'{label}'={value};{ends}"

@@ -5,6 +5,7 @@ nothing."""
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from ..config.job import Action, Job, UsageError
@@ -89,7 +90,8 @@ def retention_explain_on(request: Explain, home: Home) -> RunResult:
     def explain() -> list[ActionResult]:
         return [attempt("retention explain", lambda: _explained(request, planned(home)[1]))]
 
-    return finished_run(home, explain)
+    # Not the dry run of anything: to look is all that there is to do.
+    return replace(finished_run(home, explain), dry_run=False)
 
 
 def _explained(request: Explain, plan: DestroyPlan) -> ActionResult:

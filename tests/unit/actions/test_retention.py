@@ -61,6 +61,7 @@ def test_what_is_explained_is_what_expire_does(policy: RetentionPolicy) -> None:
     before = rig.states()
     told = answer(rig, Explain(ROOT, ROOT, policy))
     assert rig.states() == before
+    assert not explain(rig, Explain(ROOT, ROOT, policy)).dry_run
     result = action(rig.run(actions=ONLY_EXPIRE, retention=policy), "expire")
     assert result.outcome in (Outcome.DONE, Outcome.NOTHING)
     assert told == result.lines

@@ -45,16 +45,15 @@ def effective(declared: Declared, dataset: str) -> Effective:
 
 def entry_for(declared: Declared, dataset: str) -> Entry | None:
     """The nearest entry at or above a dataset."""
-    entries = {entry.name: entry for entry in declared.entries}
-    return next((entries[name] for name in _at_and_above(dataset) if name in entries), None)
+    return next(_entries(declared, dataset), None)
 
 
 def base_for(declared: Declared, dataset: str, receiver: Receiver) -> Entry | None:
     """The entry with which a dataset is pushed to a destination: the topmost at or above it that has it."""
-    entries = {entry.name: entry for entry in declared.entries}
-    above = [entries[name] for name in _at_and_above(dataset) if name in entries]
     having = (
-        e for e in reversed(above) if receiver.name in effective(declared, e.name).settings.destinations
+        entry
+        for entry in reversed(list(_entries(declared, dataset)))
+        if receiver.name in effective(declared, entry.name).settings.destinations
     )
     return next(having, None)
 
@@ -75,6 +74,11 @@ def origin(declared: Declared, line: int | None, where: str) -> str:
 
 def _origin(declared: Declared, layer: Layer, line: int | None) -> str:
     return origin(declared, line or layer.line, layer.where)
+
+
+def _entries(declared: Declared, dataset: str) -> Iterator[Entry]:
+    """The entries at and above a dataset, the nearest first."""
+    return (declared.entries[name] for name in _at_and_above(dataset) if name in declared.entries)
 
 
 def _at_and_above(dataset: str) -> Iterator[str]:

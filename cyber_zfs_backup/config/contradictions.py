@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What cannot be in one configuration: ages in the wrong order, copies that lie in each other, and the like."""
+"""What cannot be in one configuration: ages in the wrong order, copies that lie in each other."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def contradictions(declared: Declared, places: Mapping[str, Place], *, ruined: b
     ``ruined``: something is wrong with parts already, so that copies, which hang on all of them, are not
     looked at.
     """
-    decided = [effective(declared, name) for name in places if name]
-    faults = [*_late(declared, decided, places), *_root_excluded(declared, decided, places)]
+    decided = [effective(declared, name) for name in declared.entries]
+    faults = [*_late(decided, places), *_root_excluded(decided, places)]
     return faults if ruined else [*faults, *_copies(declared)]
 
 
@@ -31,7 +31,7 @@ def _at(each: Effective, name: str, places: Mapping[str, Place]) -> Place:
     return (*(places[each.dataset] if own else ("defaults",)), name.replace("_", "-"))
 
 
-def _late(declared: Declared, decided: list[Effective], places: Mapping[str, Place]) -> Iterator[Fault]:
+def _late(decided: list[Effective], places: Mapping[str, Place]) -> Iterator[Fault]:
     for each in decided:
         warns, critical = each.settings.warn_after, each.settings.critical_after
         if warns is not None and warns > critical:
@@ -44,20 +44,15 @@ def _late(declared: Declared, decided: list[Effective], places: Mapping[str, Pla
             )
 
 
-def _root_excluded(
-    declared: Declared, decided: list[Effective], places: Mapping[str, Place]
-) -> Iterator[Fault]:
+def _root_excluded(decided: list[Effective], places: Mapping[str, Place]) -> Iterator[Fault]:
     for each in decided:
         pattern = pattern_of(each.dataset, "", each.settings.exclude)
         if pattern is not None:
             number = each.settings.exclude.index(pattern)
             what = f"{pattern!r} fits {each.dataset} itself, of which nothing would be left"
-            remedy = (
-                f"write {pattern[0]}?{pattern[1:]!r}"
-                if False
-                else "write a narrower pattern, or pause = true"
+            yield Fault(
+                (*_at(each, "exclude", places), number), f"{what}; write a narrower pattern, or pause = true"
             )
-            yield Fault((*_at(each, "exclude", places), number), f"{what}; {remedy}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +66,7 @@ class _Copy:
 
 def _copies(declared: Declared) -> Iterator[Fault]:
     by_host: dict[str, list[_Copy]] = defaultdict(list)
-    for entry in declared.entries:
+    for entry in declared.entries.values():
         for name in effective(declared, entry.name).settings.destinations:
             receiver = declared.receivers[name]
             if base_for(declared, entry.name, receiver) != entry:
@@ -84,9 +79,9 @@ def _copies(declared: Declared) -> Iterator[Fault]:
                 yield Fault(place, f"the copy of {entry.name} cannot be called so: {error}")
                 continue
             by_host[receiver.ssh].append(copy)
-            within = next((e.name for e in declared.entries if _overlap(e.name, copy.dataset)), None)
+            within = next((name for name in declared.entries if _overlap(name, copy.dataset)), None)
             if not receiver.ssh and within:
-                what = f"the copy of {entry.name}, {copy.dataset}, and {within}, which is backed up, lie in each other"
+                what = f"the copy of {entry.name}, {copy.dataset}, and the source {within} lie in each other"
                 yield Fault(
                     place, f"{what}; name a dataset outside of what is backed up, best on another pool"
                 )

@@ -155,7 +155,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """One ``[destination.NAME]``. ``dataset`` has placeholders, ``retention`` is a name (archives only)."""
+    """One ``[destination.NAME]``. ``dataset`` has placeholders, ``retention`` is a name (archives only).
+
+    ``written`` are the keys that the file has, each with its line.
+    """
 
     name: str
     ssh: str
@@ -164,8 +167,9 @@ class Receiver:
     retention: str = DEFAULT_RETENTION
     ssh_config: Path | None = None
     use_sudo: bool = False
-    delivery: Delivery = Delivery()
+    delivery: Delivery = field(default_factory=Delivery)
     line: int | None = None
+    written: Mapping[str, int | None] = field(default_factory=dict)
 
     def copy_of(self, base: str, hostname: str) -> str:
         """The dataset there that holds the copy of ``base``, which is pushed with all below it."""
@@ -183,23 +187,38 @@ PLACEHOLDERS = ("hostname", "dataset", "name")
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """Who is told, and of what; told again after ``repeat``, while it lasts."""
+    """Who is told, and of what; told again after ``repeat``, while it lasts.
+
+    ``written`` are the keys that the file has, each with its line.
+    """
 
     login: bool = True
     mail: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     on: tuple[Tell, ...] = (Tell.FAILURE, Tell.LATE)
     repeat: timedelta = timedelta(days=1)
+    written: Mapping[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """One ``[retention.NAME]``; ``line`` is ``None`` for the one that is built in."""
+
+    policy: RetentionPolicy = field(default_factory=RetentionPolicy)
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A whole configuration file. ``file`` is its name as messages have it, ``hostname`` unqualified."""
+    """A whole configuration file. ``file`` is its name as messages have it, ``hostname`` unqualified.
+
+    ``entries``, ``receivers`` and ``retentions`` are by their names, in the order of the file.
+    """
 
     file: str
     hostname: str
     defaults: Layer
-    entries: tuple[Entry, ...]
+    entries: Mapping[str, Entry]
     receivers: Mapping[str, Receiver]
-    retentions: Mapping[str, RetentionPolicy]
+    retentions: Mapping[str, Retention]
     notification: Notification = Notification()

@@ -20,6 +20,11 @@ from ..plan.windows import Window, Windows
 class UsageError(Exception):
     """What was asked for makes no sense; nothing has been run. The message says what to write instead."""
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message, line by line; a line may hold anything."""
+        return (str(self),)
+
 
 def _overlap(one: str, other: str) -> bool:
     return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ..model.names import check_dataset
 from ..plan.cost import SendMode
 from ..plan.windows import FOREVER, Window
 from . import ages
+from .comparing import Calendars, compare_calendars, compare_names
 from .contradictions import contradictions
 from .declared import (
     DEFAULT_RETENTION,
@@ -25,27 +26,26 @@ from .declared import (
     Layer,
     Notification,
     Receiver,
+    Retention,
     Settings,
     Tell,
 )
-from .faults import ConfigError, Fault, meant, shown, told
-from .job import Delivery, RetentionPolicy, UsageError, checked_ssh
+from .faults import ConfigError, meant, shown, told
+from .gathering import Gathering, Maker, Table
+from .job import Delivery, RetentionPolicy, checked_ssh
 from .rates import parse_rate
-from .setting_values import SETTINGS, Finding, found_in
-from .shape import plain, schema, shape_faults
+from .setting_values import SETTINGS, PartError
+from .shape import plain
 from .toml_lines import Place, line_at, lines_of
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the file is compared with beyond itself.
-
-    ``hostname`` is this machine's, unqualified. ``calendars`` takes all calendar expressions, and answers
-    those that are none, each with why. ``is_there`` tells whether a file is there.
-    """
+    """What the file is compared with beyond itself: ``hostname`` is this machine's, unqualified;
+    ``is_there`` tells whether a file is there."""
 
     hostname: str
-    calendars: Callable[[Sequence[str]], Mapping[str, str]]
+    calendars: Calendars
     is_there: Callable[[Path], bool]
 
 
@@ -59,14 +59,16 @@ def declared_in(text: str, file: str, world: World) -> Declared:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([_no_toml(str(error), file)]) from None
     except RecursionError:
-        raise ConfigError(
-            [f"{file}: arrays or tables lie too deep in each other; nothing here needs that"]
-        ) from None
+        raise ConfigError([f"{file}: arrays or tables lie too deep in each other; make them flat"]) from None
     lines = lines_of(text)
-    reader = _Reader(values, file, world, lines)
-    declared = reader.declared()
-    if reader.faults:
-        raise ConfigError(told(reader.faults, file, values, lines))
+    gathering = Gathering(values)
+    declared = _Reader(gathering, file, world, lines).declared()
+    compare_names(gathering)
+    compare_calendars(gathering, world.calendars)
+    places = {name: place for name, place in _names(gathering, world.hostname) if name in declared.entries}
+    gathering.faults += contradictions(declared, places, ruined=bool(gathering.faults))
+    if gathering.faults:
+        raise ConfigError(told(gathering.faults, file, values, lines))
     return declared
 
 
@@ -77,115 +79,62 @@ def _no_toml(said: str, file: str) -> str:
     return f"{file}:{found[2]}: this is no TOML: {found[1]}, at character {found[3]}"
 
 
-class _Reader:
-    """Makes values of what has the right shape, and gathers what is wrong with either."""
+def _expanded(name: str, hostname: str) -> str:
+    return name.replace("{hostname}", hostname)
 
-    def __init__(
-        self, values: Mapping[str, Any], file: str, world: World, lines: Mapping[Place, int]
-    ) -> None:
-        self.faults = shape_faults(values)
-        self._bad = [fault.place for fault in self.faults]
-        self._values = values
+
+def _names(gathering: Gathering, hostname: str) -> Iterator[tuple[str, Place]]:
+    """Each entry's name and place, from the last to the first."""
+    for place, table in reversed(list(gathering.layers())):
+        if isinstance(table.get("name"), str):
+            yield _expanded(table["name"], hostname), place
+
+
+class _Reader:
+    def __init__(self, gathering: Gathering, file: str, world: World, lines: Mapping[Place, int]) -> None:
+        self._from = gathering
         self._file = file
         self._world = world
         self._lines = lines
 
     def declared(self) -> Declared:
-        retentions = {name: self._retention(name, table) for name, table in self._tables("retention")}
-        retentions.setdefault(DEFAULT_RETENTION, RetentionPolicy())
-        receivers = {name: self._receiver(name, table) for name, table in self._tables("destination")}
-        defaults = self._layer(("defaults",), "[defaults]", self._table("defaults"))
-        entries = []
-        for number, table in enumerate(self._listed("dataset")):
-            place: Place = ("dataset", number)
-            name = self._found(place, table, "name", self._dataset)
-            if name is not None:
-                entries.append(Entry(name, self._layer(place, f"[[dataset]] {name}", table)))
-        notification = Notification(
-            **self._all(("notification",), self._table("notification"), self._notification())
+        """All that is right by itself; what is not, is gathered."""
+        retentions = {name: self._retention(name, table) for name, table in self._from.tables("retention")}
+        retentions.setdefault(DEFAULT_RETENTION, Retention())
+        receivers = {name: self._receiver(name, table) for name, table in self._from.tables("destination")}
+        (place, table), *rest = self._from.layers()
+        return Declared(
+            self._file,
+            self._world.hostname,
+            self._layer(place, "[defaults]", table),
+            self._entries(rest),
+            receivers,
+            retentions,
+            self._notification(),
         )
-        declared = Declared(
-            self._file, self._world.hostname, defaults, tuple(entries), receivers, retentions, notification
-        )
-        self._compare(declared)
-        return declared
 
-    def _compare(self, declared: Declared) -> None:
-        """What is right by itself, but not beside the rest. ``declared`` lacks whatever is wrong by itself."""
-        self._names(declared)
-        self._calendars()
-        self.faults += contradictions(declared, self._place_of(declared), ruined=bool(self.faults))
+    def _entries(self, layers: Sequence[tuple[Place, Table]]) -> Mapping[str, Entry]:
+        entries: dict[str, Entry] = {}
+        for place, table in layers:
+            name = self._from.found(place, table, "name", self._dataset)
+            layer = self._layer(place, f"[[dataset]] {name}", table)
+            if name in entries:
+                line = entries[name].own.line
+                what = f"there is a [[dataset]] of that name already, in line {line}; make them one"
+                self._from.fault((*place, "name"), what)
+            elif name is not None:
+                entries[name] = Entry(name, layer)
+        return entries
 
-    def _place_of(self, declared: Declared) -> Mapping[str, Place]:
-        """The place of each entry, by its name; of two of one name that of the first."""
-        places: dict[str, Place] = {}
-        for number, table in enumerate(self._listed("dataset")):
-            name = self._name(table.get("name"))
-            if name in places:
-                line = line_at(self._lines, places[name])
-                place: Place = ("dataset", number, "name")
-                self._fault(place, f"there is an entry of {name} already, in line {line}; write them as one")
-            places.setdefault(name, ("dataset", number))
-        return places
-
-    def _name(self, value: object) -> str:
-        return value.replace("{hostname}", self._world.hostname) if isinstance(value, str) else ""
-
-    # What has the right shape.
-
-    def _fault(self, place: Place, what: str) -> None:
-        self.faults.append(Fault(place, what))
-
-    def _sound(self, place: Place) -> bool:
-        """Whether the schema has nothing against it, or against what lies in it."""
-        size = len(place)
-        return not any(bad[:size] == place or bad == place[: len(bad)] for bad in self._bad)
-
-    def _table(self, key: str) -> Mapping[str, Any]:
-        value = self._values.get(key)
-        return value if isinstance(value, dict) else {}
-
-    def _tables(self, key: str) -> list[tuple[str, Mapping[str, Any]]]:
-        return [(name, each) for name, each in self._table(key).items() if isinstance(each, dict)]
-
-    def _listed(self, key: str) -> list[Mapping[str, Any]]:
-        value = self._values.get(key)
-        return [each if isinstance(each, dict) else {} for each in value] if isinstance(value, list) else []
-
-    def _found(self, place: Place, table: Mapping[str, Any], key: str, how: Callable[[Any], Any]) -> Any:
-        """The value of a key; ``None`` where there is none, or it is wrong: then that is gathered."""
-        if key not in table or not self._sound((*place, key)):
-            return None
-        try:
-            return how(table[key])
-        except Finding as finding:
-            self._fault((*place, key, *finding.place), str(finding))
-        except (ValueError, UsageError) as error:
-            self._fault((*place, key), str(error))
-        return None
-
-    def _all(
-        self, place: Place, table: Mapping[str, Any], how: Mapping[str, Callable[[Any], Any]]
-    ) -> dict[str, Any]:
-        """The values of all keys that are there, by the names of their fields."""
-        found = {key.replace("-", "_"): self._found(place, table, key, each) for key, each in how.items()}
-        return {name: value for name, value in found.items() if value is not None}
-
-    # The tables.
-
-    def _layer(self, place: Place, where: str, table: Mapping[str, Any]) -> Layer:
-        how = (
-            SETTINGS
-            | {"hooks": self._existing(SETTINGS["hooks"])}
-            | {"conditions": self._existing(SETTINGS["conditions"])}
-        )
-        found = self._all(place, table, how)
+    def _layer(self, place: Place, where: str, table: Table) -> Layer:
+        own = {key: self._with_files(SETTINGS[key]) for key in ("hooks", "conditions")}
+        found = self._from.all_of(place, table, {**SETTINGS, **own})
         # `pause = false` says something, too.
         found |= {"pause": None} if table.get("pause") is False else {}
         written = {name: line_at(self._lines, (*place, name.replace("_", "-"))) for name in found}
         return Layer(where, self._lines.get(place), replace(Settings(), **found), written)
 
-    def _retention(self, name: str, table: Mapping[str, Any]) -> RetentionPolicy:
+    def _retention(self, name: str, table: Table) -> Retention:
         counts = {
             "hourly": "hours",
             "daily": "days",
@@ -193,27 +142,27 @@ class _Reader:
             "monthly": "months",
             "yearly": "years",
         }
-        kept: dict[str, Any] = dict.fromkeys(counts.values(), 0)
         place: Place = ("retention", name)
+        kept: dict[str, Any] = dict.fromkeys(counts.values(), 0)
         for key, field in counts.items():
-            if key in table and self._sound((*place, key)):
+            if key in table and self._from.sound((*place, key)):
                 kept[field] = None if table[key] == FOREVER else table[key]
-        rest = {"keep-last": int, "keep-within": parse_age, "windows": _windows}
-        found = self._all(place, table, rest)
-        kept |= {field.removeprefix("keep_"): value for field, value in found.items()}
-        return RetentionPolicy(**kept)
+        makers: Mapping[str, Maker] = {"keep-last": int, "keep-within": parse_age, "windows": _windows}
+        found = self._from.all_of(place, table, makers)
+        kept |= {key.removeprefix("keep_"): value for key, value in found.items()}
+        return Retention(RetentionPolicy(**kept), self._lines.get(place))
 
-    def _receiver(self, name: str, table: Mapping[str, Any]) -> Receiver:
+    def _receiver(self, name: str, table: Table) -> Receiver:
         place: Place = ("destination", name)
-        how = {
-            "ssh": lambda value: (checked_ssh("ssh", value), value)[1],
+        makers: Mapping[str, Maker] = {
+            "ssh": _ssh,
             "dataset": self._template,
             "mode": Mode,
             "retention": str,
-            "ssh-config": lambda value: self._file_there(value),
+            "ssh-config": self._file_there,
             "use-sudo": bool,
         }
-        delivery = {
+        pace: Mapping[str, Maker] = {
             "bwlimit": parse_rate,
             "send-mode": SendMode,
             "lanes": int,
@@ -221,52 +170,50 @@ class _Reader:
             "retries": int,
             "bookmark-base": bool,
         }
-        found = {"ssh": name, "dataset": ""} | self._all(place, table, how)
-        pace = Delivery(**self._all(place, table, delivery))
-        if (
-            "retention" in table
-            and found.get("mode", Mode.MIRROR) is Mode.MIRROR
-            and self._sound((*place, "mode"))
-        ):
-            self._fault(
-                (*place, "retention"),
-                'counts for an archive only, a mirror keeps what its source keeps; write mode = "archive", or '
-                "leave it out",
+        found = {"ssh": name, "dataset": ""} | self._from.all_of(place, table, makers)
+        if "retention" in table and table.get("mode", Mode.MIRROR.value) == Mode.MIRROR.value:
+            what = (
+                'counts for an archive only, a mirror keeps what its source keeps; write mode = "archive" too'
             )
-        return Receiver(name, **found, delivery=pace, line=self._lines.get(place))
+            self._from.fault((*place, "retention"), what)
+        delivery = Delivery(**self._from.all_of(place, table, pace))
+        return Receiver(
+            name, **found, delivery=delivery, line=self._lines.get(place), written=self._written(place, table)
+        )
 
-    def _notification(self) -> Mapping[str, Callable[[Any], Any]]:
-        return {
+    def _written(self, place: Place, table: Table) -> Mapping[str, int | None]:
+        return {key: line_at(self._lines, (*place, key)) for key in table}
+
+    def _notification(self) -> Notification:
+        makers: Mapping[str, Maker] = {
             "login": bool,
             "mail": tuple,
             "command": self._command,
             "on": lambda value: tuple(Tell(each) for each in value),
             "repeat": ages.parse_age,
         }
-
-    # Values that are compared with the world.
+        place, table = ("notification",), self._from.table("notification")
+        return Notification(**self._from.all_of(place, table, makers), written=self._written(place, table))
 
     def _dataset(self, value: str) -> str:
-        return check_dataset(self._name(value))
+        return check_dataset(_expanded(value, self._world.hostname))
 
     def _template(self, value: str) -> str:
         for word in re.findall(r"\{([^{}]*)\}", value):
             if word not in PLACEHOLDERS:
-                raise ValueError(
-                    f"{shown(value)} has the unknown placeholder {{{word}}}{meant(word, PLACEHOLDERS)}"
-                )
-        receiver = Receiver("", "", value)
-        if "/" not in check_dataset(receiver.copy_of("pool/dataset", self._world.hostname)):
+                near = meant(word, PLACEHOLDERS)
+                raise ValueError(f"{shown(value)} has the unknown placeholder {{{word}}}{near}")
+        if "/" not in check_dataset(Receiver("", "", value).copy_of("pool/dataset", self._world.hostname)):
             raise ValueError(
-                f'{shown(value)} is a whole pool; write POOL/DATASET, for example "{value}/{{hostname}}"'
+                f'{shown(value)} is a whole pool; write "{value}/{{hostname}}", or another dataset'
             )
         return value
 
     def _file_there(self, value: str) -> Path:
         if not value.startswith("/"):
             raise ValueError(f"{shown(value)} is no whole path; write it from / on")
-        if not self._world.is_there(Path(value)):
-            raise ValueError(f"there is no file {value}; make it, or name another")
+        if "\0" in value or not self._world.is_there(Path(value)):
+            raise ValueError(f"there is no file {shown(value)}; make it, or name another")
         return Path(value)
 
     def _command(self, value: Sequence[str]) -> tuple[str, ...]:
@@ -275,78 +222,47 @@ class _Reader:
             raise ValueError("an argument has a NUL in it, which no program can be given; write it without")
         return tuple(value)
 
-    def _existing(self, how: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """The same, and each ``command`` in it names a file that is there."""
+    def _with_files(self, make: Maker) -> Maker:
+        """The same, where each ``command`` names a file that is there."""
 
         def check(value: Any) -> Any:
-            for place, command in found_in(value, "command"):
+            for place, command in _commands(value):
                 try:
                     self._command(command)
                 except ValueError as error:
-                    raise Finding(str(error), place) from None
-            return how(value)
+                    raise PartError(str(error), place) from None
+            return make(value)
 
         return check
 
-    # Beside the rest.
 
-    def _names(self, declared: Declared) -> None:
-        retentions = {*(name for name, _ in self._tables("retention")), DEFAULT_RETENTION}
-        receivers = set(self._table("destination"))
-        tables: list[tuple[Place, Mapping[str, Any]]] = [(("defaults",), self._table("defaults"))]
-        tables += [(("dataset", number), each) for number, each in enumerate(self._listed("dataset"))]
-        tables += [(("destination", name), each) for name, each in self._tables("destination")]
-        for place, table in tables:
-            name = table.get("retention")
-            if isinstance(name, str) and name not in retentions:
-                self._fault((*place, "retention"), f"there is no [retention.{name}]{meant(name, retentions)}")
-            if place[0] != "destination" and self._sound((*place, "destinations")):
-                for number, each in enumerate(table.get("destinations", ())):
-                    if each not in receivers:
-                        what = f"there is no [destination.{each}]{meant(each, receivers)}"
-                        self._fault((*place, "destinations", number), what)
+def _commands(value: Any) -> Iterator[tuple[Place, Sequence[str]]]:
+    """The commands of an array of tables, or of one table."""
+    if isinstance(value, list):
+        yield from (((number, "command"), each["command"]) for number, each in enumerate(value))
+    elif "command" in value:
+        yield ("command",), value["command"]
 
-    def _calendars(self) -> None:
-        """One question for all calendar expressions."""
-        asked: dict[str, list[Place]] = {}
-        tables: list[tuple[Place, Mapping[str, Any]]] = [(("defaults",), self._table("defaults"))]
-        tables += [(("dataset", number), each) for number, each in enumerate(self._listed("dataset"))]
-        for place, table in tables:
-            for key in ("schedule", "push-schedule"):
-                schedule = self._quiet(table.get(key), SETTINGS[key])
-                if schedule is not None and schedule.calendar:
-                    asked.setdefault(schedule.calendar, []).append((*place, key))
-        for expression, why in self._world.calendars(tuple(asked)).items() if asked else ():
-            for at in asked.get(expression, ()):
-                self._fault(
-                    at, f"{shown(expression)} {why}; write {schema()['definitions']['schedule']['x-write']}"
-                )
 
-    @staticmethod
-    def _quiet(value: object, how: Callable[[Any], Any]) -> Any:
-        try:
-            return how(value) if isinstance(value, str) else None
-        except ValueError:
-            return None
+def _ssh(value: str) -> str:
+    checked_ssh("ssh", value)
+    return value
 
 
 def _windows(value: Sequence[Mapping[str, str]]) -> tuple[Window, ...]:
-    windows = []
-    for number, each in enumerate(value):
-        ages_of = {}
-        for key in ("max-age", "period"):
-            try:
-                ages_of[key] = parse_age(each[key]) if key in each else None
-            except ValueError as error:
-                raise Finding(str(error), (number, key)) from None
-        period = ages_of["period"]
-        assert period is not None  # noqa: S101 - the schema requires it
+    return tuple(_window(number, each) for number, each in enumerate(value))
+
+
+def _window(number: int, table: Mapping[str, str]) -> Window:
+    def age(key: str) -> Any:
         try:
-            windows.append(Window(ages_of["max-age"], period))
-        except ValueError:
-            raise Finding(
-                f"one snapshot every {period} cannot be kept for {ages_of['max-age']}, which is shorter; write "
-                "a longer max-age, or a shorter period",
-                (number,),
-            ) from None
-    return tuple(windows)
+            return parse_age(table[key]) if key in table else None
+        except ValueError as error:
+            raise PartError(str(error), (number, key)) from None
+
+    most, period = age("max-age"), age("period")
+    try:
+        return Window(most, period)
+    except ValueError:
+        what = f"one snapshot every {period} cannot be kept for {most}, which is shorter"
+        raise PartError(f"{what}; write a longer max-age, or a shorter period", (number,)) from None

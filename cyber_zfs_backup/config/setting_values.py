@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -12,21 +12,12 @@ from .declared import Conditions, Hook, OnFailure, Pause, Stage, parse_schedule
 from .toml_lines import Place
 
 
-class Finding(ValueError):
+class PartError(ValueError):
     """A value is wrong in one part of it: ``place`` tells which, from the value on."""
 
     def __init__(self, what: str, place: Place) -> None:
         super().__init__(what)
         self.place = place
-
-
-def found_in(value: Any, key: str, place: Place = ()) -> Iterator[tuple[Place, Any]]:
-    """Each value of a key in tables and arrays of tables, with its place."""
-    if isinstance(value, list):
-        for number, each in enumerate(value):
-            yield from found_in(each, key, (*place, number))
-    elif isinstance(value, dict) and key in value:
-        yield (*place, key), value[key]
 
 
 def _hooks(value: Sequence[Mapping[str, Any]]) -> tuple[Hook, ...]:
@@ -39,10 +30,10 @@ def _hook(number: int, table: Mapping[str, Any]) -> Hook:
         try:
             optional["timeout"] = parse_age(table["timeout"])
         except ValueError as error:
-            raise Finding(str(error), (number, "timeout")) from None
+            raise PartError(str(error), (number, "timeout")) from None
     for name, text in table.get("environment", {}).items():
         if "\0" in text:
-            raise Finding("has a NUL in it; write it without", (number, "environment", name))
+            raise PartError("has a NUL in it; write it without", (number, "environment", name))
         optional.setdefault("environment", {})[name] = text
     if "on-failure" in table:
         optional["on_failure"] = OnFailure(table["on-failure"])
@@ -52,7 +43,7 @@ def _hook(number: int, table: Mapping[str, Any]) -> Hook:
 def _conditions(value: Mapping[str, Any]) -> Conditions:
     load = value.get("max-load")
     if load is not None and not 0 < load < float("inf"):
-        raise Finding(f"{load} is no load that a machine can have; write a number above 0", ("max-load",))
+        raise PartError(f"{load} is no load that a machine can have; write a number above 0", ("max-load",))
     return Conditions(
         on_ac_power=value.get("on-ac-power", False),
         max_load=None if load is None else float(load),
@@ -83,4 +74,4 @@ SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "warn-after": parse_age,
     "critical-after": parse_age,
 }
-"""What makes the value of each key. Raises ``ValueError`` that says what to write, or ``Finding``."""
+"""What makes the value of each key. Raises ``ValueError`` that says what to write, or ``PartError``."""

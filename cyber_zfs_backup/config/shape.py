@@ -43,7 +43,7 @@ def shape_faults(values: Mapping[str, object]) -> list[Fault]:
 
     # JSON takes 3.0 for a whole number; TOML, and we, do not.
     checker = Draft7Validator.TYPE_CHECKER.redefine("integer", lambda _checker, each: type(each) is int)
-    strict = validators.extend(Draft7Validator, type_checker=checker)
+    strict: Any = validators.extend(Draft7Validator, type_checker=checker)  # type: ignore[no-untyped-call]
     return [fault for error in strict(schema()).iter_errors(values) for fault in _faults(error)]
 
 

@@ -34,8 +34,8 @@ def config_parser(make: MakeParser) -> argparse.ArgumentParser:
         "what",
         nargs="+",
         metavar="WHAT",
-        help="'check': what is wrong in the file; or 'show [DATASET]': what counts for that dataset (default: for "
-        "each [[dataset]])",
+        help="'check': what is wrong in the file; or 'show [DATASET]': what counts for that dataset "
+        "(default: for each [[dataset]])",
     )
     add_config(parser.add_argument_group("which file"))
     add_show(parser)
@@ -44,7 +44,7 @@ def config_parser(make: MakeParser) -> argparse.ArgumentParser:
 
 def understand(make: MakeParser, argv: Sequence[str]) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    options = config_parser(make).parse_args(argv)
+    options = config_parser(make).parse_intermixed_args(argv)
     first, *rest = options.what
     if not options.config:
         raise UsageError("--config: write a file's name after it")

@@ -69,7 +69,7 @@ def copy_of(declared: Declared, dataset: str, receiver: Receiver) -> str | None:
 
 def origin(declared: Declared, line: int | None, where: str) -> str:
     """How it is told where something comes from: ``config.toml:12 [[dataset]] tank/home``."""
-    return f"{declared.file}:{line} {where}" if line else where
+    return f"{declared.file.rpartition('/')[2]}:{line} {where}" if line else where
 
 
 def _origin(declared: Declared, layer: Layer, line: int | None) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..model.names import BadNameError, check_dataset, is_within, pattern_of
+from .ages import as_age
 from .best_fit import Effective, base_for, effective
 from .declared import Declared
 from .faults import Fault
@@ -34,14 +35,14 @@ def _at(each: Effective, name: str, places: Mapping[str, Place]) -> Place:
 def _late(decided: list[Effective], places: Mapping[str, Place]) -> Iterator[Fault]:
     for each in decided:
         warns, critical = each.settings.warn_after, each.settings.critical_after
-        if warns is not None and warns > critical:
-            name = "critical_after" if each.origins["critical_after"] != "built in" else "warn_after"
-            own = each.entry is not None and "warn_after" in each.entry.own.written
-            place = _at(each, "warn_after" if own else name, places)
-            yield Fault(
-                place,
-                f"warn-after ({warns}) is longer than critical-after ({critical}); write the shorter there",
-            )
+        if warns is None or warns <= critical:
+            continue
+        own = each.entry.own.written if each.entry else {}
+        # What the entry says itself is wrong beside the defaults, not they.
+        at_fault = "critical_after" if "critical_after" in own and "warn_after" not in own else "warn_after"
+        what = f"warn-after ({as_age(warns)}) is longer than critical-after ({as_age(critical)})"
+        remedy = "write a shorter warn-after, or a longer critical-after"
+        yield Fault(_at(each, at_fault, places), f"{what}; {remedy}")
 
 
 def _root_excluded(decided: list[Effective], places: Mapping[str, Place]) -> Iterator[Fault]:
@@ -102,7 +103,8 @@ def _in_each_other(host: str, copies: list[_Copy]) -> Iterator[Fault]:
                 ("destination", copy.receiver, "dataset"), f"{what}; name another dataset, or one of them"
             )
         else:
-            what = f"{copy.base} would go to {there}, which is in the copy of {top.base}"
+            taken = "where" if top.dataset == copy.dataset else f"in {top.dataset}, where"
+            what = f"{copy.base} would go to {there}, {taken} {top.base} goes"
             yield Fault(
                 ("destination", copy.receiver, "dataset"),
                 f'{what}; tell them apart, for example with dataset = "POOL/{{hostname}}/{{name}}"',

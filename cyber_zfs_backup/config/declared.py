@@ -84,7 +84,10 @@ def parse_schedule(text: str) -> Schedule:
     if not text.isprintable():
         raise ValueError(f"{text!r} has a character that cannot be shown; write it without")
     if words[0].lower() == "every":
-        return Schedule(every=parse_age(" ".join(words[1:])))
+        try:
+            return Schedule(every=parse_age(" ".join(words[1:])))
+        except ValueError as error:
+            raise ValueError(f"behind 'every' stands a period; {error}") from None
     return Schedule(" ".join(words))
 
 

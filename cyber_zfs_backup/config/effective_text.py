@@ -3,19 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import timedelta
 from enum import Enum
+from typing import Any
 
-from ..model.ages import Age
+from .ages import as_age
 from .best_fit import BUILT_IN, Effective, copy_of, effective, origin
-from .declared import Conditions, Declared, Hook, Pause, Receiver, Retention, Settings
-from .job import Delivery, RetentionPolicy
+from .declared import Conditions, Declared, Hook, Receiver, Retention, Settings
+from .job import HERE, Delivery, RetentionPolicy
 
 Row = tuple[str, str, str, str]
 
-_NONE = {"push_schedule": "after each snapshot", "ssh_config": "ssh's own", "bwlimit": "as fast as it goes"}
+_NONE = {
+    "push_schedule": "after each snapshot",
+    "ssh_config": "ssh's own",
+    "bwlimit": "as fast as it goes",
+    "pause": "no",
+}
 """What it means that a setting is ``None``; others are none."""
 
 
@@ -35,7 +41,7 @@ def dataset_rows(declared: Declared, dataset: str) -> tuple[list[Row], str]:
         copy = copy_of(declared, dataset, receiver)
         if copy is not None and not found.left_out:
             where = origin(declared, receiver.line, f"[destination.{name}]")
-            rows.append((dataset, f"copy at {name}", f"{receiver.ssh or 'this machine'}:{copy}", where))
+            rows.append((dataset, f"copy at {name}", f"{receiver.ssh or HERE}:{copy}", where))
     return rows, found.left_out
 
 
@@ -106,25 +112,17 @@ def _key(name: str) -> str:
 
 def _text(name: str, value: object) -> str:
     if value is None:
-        return _NONE.get(name, "no" if name == "pause" else "none")
-    if isinstance(value, bool):
-        return "true" if value else "false"
+        return _NONE.get(name, "none")
+    if name in _BY_NAME:
+        return _BY_NAME[name](value)
     if isinstance(value, tuple):
-        return ("; " if name == "hooks" else ", ").join(_text("", each) for each in value) or "none"
-    if isinstance(value, Enum):
-        return str(value.value)
-    if isinstance(value, timedelta):
-        return str(Age(seconds=round(value.total_seconds())))
-    if isinstance(value, Pause):
-        return f"until {value.until}" if value.until else "yes"
-    if isinstance(value, Hook):
-        return _hook(value)
-    return _conditions(value) if isinstance(value, Conditions) else str(value)
+        return ", ".join(_text("", each) for each in value) or "none"
+    return next((write(value) for kind, write in _BY_KIND if isinstance(value, kind)), str(value))
 
 
 def _hook(hook: Hook) -> str:
     names = f", with {', '.join(hook.environment)}" if hook.environment else ""
-    limits = f"{_text('', hook.timeout)}, {hook.on_failure.value}{names}"
+    limits = f"{as_age(hook.timeout)}, {hook.on_failure.value}{names}"
     return f"{hook.when.value}: {' '.join(hook.command)} ({limits})"
 
 
@@ -133,3 +131,17 @@ def _conditions(conditions: Conditions) -> str:
     parts += [f"load up to {conditions.max_load:g}"] if conditions.max_load is not None else []
     parts += [f"where {' '.join(conditions.command)} ends with 0"] if conditions.command else []
     return ", ".join(parts) or "none"
+
+
+_BY_NAME: Mapping[str, Callable[[Any], str]] = {
+    "ssh": lambda host: host or HERE,
+    "command": lambda words: " ".join(words) or "none",
+    "hooks": lambda hooks: "; ".join(map(_hook, hooks)) or "none",
+    "conditions": _conditions,
+    "pause": lambda pause: f"until {pause.until}" if pause.until else "yes",
+}
+_BY_KIND: tuple[tuple[type, Callable[[Any], str]], ...] = (
+    (bool, lambda flag: "true" if flag else "false"),
+    (Enum, lambda each: str(each.value)),
+    (timedelta, as_age),
+)

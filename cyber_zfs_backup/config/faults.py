@@ -71,7 +71,7 @@ def _name_of(values: Mapping[str, object], number: int) -> str:
     entries = values.get("dataset")
     entry = entries[number] if isinstance(entries, list) and number < len(entries) else None
     name = entry.get("name") if isinstance(entry, dict) else None
-    return name if isinstance(name, str) else f"number {number + 1}"
+    return name if isinstance(name, str) and name else f"number {number + 1}"
 
 
 def meant(word: str, words: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..gatekeeper.policy import Mode
 from ..model.ages import parse_age
-from ..model.names import check_dataset
+from ..model.names import BadNameError, check_dataset
 from ..plan.cost import SendMode
 from ..plan.windows import FOREVER, Window
 from . import ages
@@ -196,14 +196,14 @@ class _Reader:
         return Notification(**self._from.all_of(place, table, makers), written=self._written(place, table))
 
     def _dataset(self, value: str) -> str:
-        return check_dataset(_expanded(value, self._world.hostname))
+        return _named(_expanded(value, self._world.hostname))
 
     def _template(self, value: str) -> str:
         for word in re.findall(r"\{([^{}]*)\}", value):
             if word not in PLACEHOLDERS:
                 near = meant(word, PLACEHOLDERS)
                 raise ValueError(f"{shown(value)} has the unknown placeholder {{{word}}}{near}")
-        if "/" not in check_dataset(Receiver("", "", value).copy_of("pool/dataset", self._world.hostname)):
+        if "/" not in _named(Receiver("", "", value).copy_of("x", self._world.hostname)):
             raise ValueError(
                 f'{shown(value)} is a whole pool; write "{value}/{{hostname}}", or another dataset'
             )
@@ -242,6 +242,13 @@ def _commands(value: Any) -> Iterator[tuple[Place, Sequence[str]]]:
         yield from (((number, "command"), each["command"]) for number, each in enumerate(value))
     elif "command" in value:
         yield ("command",), value["command"]
+
+
+def _named(dataset: str) -> str:
+    try:
+        return check_dataset(dataset)
+    except BadNameError as error:
+        raise ValueError(f"{error}; write a name as zfs list shows it, for example tank/home") from None
 
 
 def _ssh(value: str) -> str:

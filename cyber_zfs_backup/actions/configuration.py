@@ -105,7 +105,7 @@ def _check_owner(file: Path, status: os.stat_result) -> None:
         mends.append(f"chmod go-w {file}")
     if mends:
         raise UsageError(
-            f"{file} can be written by others than root, and names commands that root runs; look at it, then: "
+            f"{file} can be written by others than root, and names commands that root runs; read it, then: "
             f"{' && '.join(mends)}"
         )
 

@@ -6,10 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .declared import DEFAULT_RETENTION
+from .declared import DEFAULT_RETENTION, parse_schedule
 from .faults import meant, shown
 from .gathering import Gathering, Table
-from .setting_values import SETTINGS
 from .shape import schema
 from .toml_lines import Place
 
@@ -44,7 +43,7 @@ def compare_calendars(gathering: Gathering, calendars: Calendars) -> None:
     asked: dict[str, list[Place]] = {}
     for place, table in gathering.layers():
         for key in ("schedule", "push-schedule"):
-            expression = _calendar(table.get(key), key)
+            expression = _calendar(table.get(key))
             if expression:
                 asked.setdefault(expression, []).append((*place, key))
     hint = schema()["definitions"]["schedule"]["x-write"]
@@ -53,8 +52,8 @@ def compare_calendars(gathering: Gathering, calendars: Calendars) -> None:
             gathering.fault(at, f"{shown(expression)} {why}; write {hint}")
 
 
-def _calendar(value: Any, key: str) -> str:
+def _calendar(value: Any) -> str:
     try:
-        return SETTINGS[key](value).calendar if isinstance(value, str) else ""
+        return parse_schedule(value).calendar if isinstance(value, str) else ""
     except ValueError:  # gathered already
         return ""

@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .faults import Fault
 from .job import UsageError
-from .setting_values import PartError
+from .setting_values import Maker, PartsError
 from .shape import shape_faults
 from .toml_lines import Place
 
 Table = Mapping[str, Any]
-Maker = Callable[[Any], Any]
-"""Makes a value from what the file has; raises ``ValueError`` or ``UsageError`` that says what to write."""
 
 
 class Gathering:
@@ -59,8 +57,9 @@ class Gathering:
             return None
         try:
             return make(table[key])
-        except PartError as error:
-            self.fault((*place, key, *error.place), str(error))
+        except PartsError as error:
+            for part in error.parts:
+                self.fault((*place, key, *part.place), part.what)
         except (ValueError, UsageError) as error:
             self.fault((*place, key), str(error))
         return None

@@ -14,7 +14,7 @@ from ..gatekeeper.policy import Mode
 from ..model.ages import parse_age
 from ..model.names import BadNameError, check_dataset
 from ..plan.cost import SendMode
-from ..plan.windows import FOREVER, Window
+from ..plan.windows import FOREVER
 from . import ages
 from .comparing import Calendars, compare_calendars, compare_names
 from .contradictions import contradictions
@@ -31,10 +31,10 @@ from .declared import (
     Tell,
 )
 from .faults import ConfigError, meant, shown, told
-from .gathering import Gathering, Maker, Table
+from .gathering import Gathering, Table
 from .job import Delivery, RetentionPolicy, checked_ssh
 from .rates import parse_rate
-from .setting_values import SETTINGS, PartError
+from .setting_values import Maker, settings, windows, without_nul
 from .shape import plain
 from .toml_lines import Place, line_at, lines_of
 
@@ -127,8 +127,7 @@ class _Reader:
         return entries
 
     def _layer(self, place: Place, where: str, table: Table) -> Layer:
-        own = {key: self._with_files(SETTINGS[key]) for key in ("hooks", "conditions")}
-        found = self._from.all_of(place, table, {**SETTINGS, **own})
+        found = self._from.all_of(place, table, settings(self._command))
         # `pause = false` says something, too.
         found |= {"pause": None} if table.get("pause") is False else {}
         written = {name: line_at(self._lines, (*place, name.replace("_", "-"))) for name in found}
@@ -147,7 +146,7 @@ class _Reader:
         for key, field in counts.items():
             if key in table and self._from.sound((*place, key)):
                 kept[field] = None if table[key] == FOREVER else table[key]
-        makers: Mapping[str, Maker] = {"keep-last": int, "keep-within": parse_age, "windows": _windows}
+        makers: Mapping[str, Maker] = {"keep-last": int, "keep-within": parse_age, "windows": windows}
         found = self._from.all_of(place, table, makers)
         kept |= {key.removeprefix("keep_"): value for key, value in found.items()}
         return Retention(RetentionPolicy(**kept), self._lines.get(place))
@@ -218,30 +217,7 @@ class _Reader:
 
     def _command(self, value: Sequence[str]) -> tuple[str, ...]:
         self._file_there(value[0])
-        if any("\0" in each for each in value):
-            raise ValueError("an argument has a NUL in it, which no program can be given; write it without")
-        return tuple(value)
-
-    def _with_files(self, make: Maker) -> Maker:
-        """The same, where each ``command`` names a file that is there."""
-
-        def check(value: Any) -> Any:
-            for place, command in _commands(value):
-                try:
-                    self._command(command)
-                except ValueError as error:
-                    raise PartError(str(error), place) from None
-            return make(value)
-
-        return check
-
-
-def _commands(value: Any) -> Iterator[tuple[Place, Sequence[str]]]:
-    """The commands of an array of tables, or of one table."""
-    if isinstance(value, list):
-        yield from (((number, "command"), each["command"]) for number, each in enumerate(value))
-    elif "command" in value:
-        yield ("command",), value["command"]
+        return tuple(map(without_nul, value))
 
 
 def _named(dataset: str) -> str:
@@ -254,22 +230,3 @@ def _named(dataset: str) -> str:
 def _ssh(value: str) -> str:
     checked_ssh("ssh", value)
     return value
-
-
-def _windows(value: Sequence[Mapping[str, str]]) -> tuple[Window, ...]:
-    return tuple(_window(number, each) for number, each in enumerate(value))
-
-
-def _window(number: int, table: Mapping[str, str]) -> Window:
-    def age(key: str) -> Any:
-        try:
-            return parse_age(table[key]) if key in table else None
-        except ValueError as error:
-            raise PartError(str(error), (number, key)) from None
-
-    most, period = age("max-age"), age("period")
-    try:
-        return Window(most, period)
-    except ValueError:
-        what = f"one snapshot every {period} cannot be kept for {most}, which is shorter"
-        raise PartError(f"{what}; write a longer max-age, or a shorter period", (number,)) from None

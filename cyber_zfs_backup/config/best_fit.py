@@ -61,7 +61,7 @@ def base_for(declared: Declared, dataset: str, receiver: Receiver) -> Entry | No
 def copy_of(declared: Declared, dataset: str, receiver: Receiver) -> str | None:
     """The dataset that holds a dataset's copy at a destination; ``None`` where it is not pushed there."""
     base = base_for(declared, dataset, receiver)
-    if base is None:
+    if base is None or receiver.name not in effective(declared, dataset).settings.destinations:
         return None
     root, below = receiver.copy_of(base.name, declared.hostname), relative(base.name, dataset)
     return f"{root}/{below}" if below else root

@@ -52,7 +52,8 @@ def _root_excluded(decided: list[Effective], places: Mapping[str, Place]) -> Ite
             number = each.settings.exclude.index(pattern)
             what = f"{pattern!r} fits {each.dataset} itself, of which nothing would be left"
             yield Fault(
-                (*_at(each, "exclude", places), number), f"{what}; write a narrower pattern, or pause = true"
+                (*_at(each, "exclude", places), number),
+                f"{what}; write a narrower pattern, or an exclude of its own",
             )
 
 

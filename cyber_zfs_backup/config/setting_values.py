@@ -24,8 +24,8 @@ class PartsError(ValueError):
     """A value is wrong in some of its parts: ``parts`` tell which, each place from the value on."""
 
     def __init__(self, parts: Iterable[Fault]) -> None:
+        super().__init__("some of its parts are wrong")
         self.parts = tuple(parts)
-        super().__init__("; ".join(part.what for part in self.parts))
 
 
 def all_parts(makers: Iterable[tuple[Key, Callable[[], Any]]]) -> dict[Key, Any]:

@@ -38,13 +38,18 @@ def plain(value: object) -> Any:
 
 def shape_faults(values: Mapping[str, object]) -> list[Fault]:
     """All that does not fit the schema, in values that are ``plain``."""
+    return [fault for error in _validator().iter_errors(values) for fault in _faults(error)]
+
+
+@lru_cache(maxsize=1)
+def _validator() -> Any:
     # A fifth of a second to import: only who has a configuration file pays for it.
     from jsonschema import Draft7Validator, validators  # noqa: PLC0415 - see above
 
     # JSON takes 3.0 for a whole number; TOML, and we, do not.
     checker = Draft7Validator.TYPE_CHECKER.redefine("integer", lambda _checker, each: type(each) is int)
     strict: Any = validators.extend(Draft7Validator, type_checker=checker)  # type: ignore[no-untyped-call]
-    return [fault for error in strict(schema()).iter_errors(values) for fault in _faults(error)]
+    return strict(schema())
 
 
 def _faults(error: Any) -> Iterator[Fault]:

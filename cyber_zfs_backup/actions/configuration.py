@@ -84,9 +84,7 @@ def _text(file: Path) -> str:
     except ValueError as error:
         raise UsageError(f"--config {str(file)!r}: {error}") from None
     if len(data) > MOST_BYTES:
-        raise UsageError(
-            f"{file} is longer than {MOST_BYTES} bytes; this is no configuration of this program"
-        )
+        raise UsageError(f"{file} is longer than {MOST_BYTES} bytes; name the file that is meant")
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -127,9 +125,7 @@ def calendars(host: Host, asked: Sequence[str], surface: Surface) -> Mapping[str
     why = "is no calendar expression (systemd.time(7))"
     bad = {each: why for each in asked if f"'{each}':" in done.stderr}
     if not done.ok and not bad:
-        surface.warn(
-            f"systemd-analyze failed, so calendar expressions are not checked: {done.stderr.strip()}"
-        )
+        surface.warn(f"calendar expressions are not checked: systemd-analyze says {done.stderr.strip()!r}")
         return {}
     # A block for each that it understands, in the same order.
     blocks = re.split(r"^.*Normalized form:", done.stdout, flags=re.MULTILINE)[1:]

@@ -25,7 +25,11 @@ class PartsError(ValueError):
 
     def __init__(self, parts: Iterable[Fault]) -> None:
         super().__init__("some of its parts are wrong")
-        self.parts = tuple(parts)
+        self.parts: tuple[Fault, ...] = tuple(parts)
+
+    def under(self, key: str | int) -> list[Fault]:
+        """The same, seen from what the value is a part of."""
+        return [Fault((key, *part.place), part.what) for part in self.parts]
 
 
 def all_parts(makers: Iterable[tuple[Key, Callable[[], Any]]]) -> dict[Key, Any]:
@@ -36,7 +40,7 @@ def all_parts(makers: Iterable[tuple[Key, Callable[[], Any]]]) -> dict[Key, Any]
         try:
             made[key] = make()
         except PartsError as error:
-            wrong += [Fault((key, *part.place), part.what) for part in error.parts]
+            wrong += error.under(key)
         except ValueError as error:
             wrong.append(Fault((key,), str(error)))
     if wrong:

@@ -28,7 +28,7 @@ SHORT_SEED = 776772
 
 
 EACH_TIME = (Kind.KILL, Kind.RESET)
-"""Our own death and the machine's: nothing but what is written down is left. The others are for the nights."""
+"""Our own death and the machine's: nothing but what is written down is left then. The others are nightly."""
 
 
 def _numbered(number: int) -> object:

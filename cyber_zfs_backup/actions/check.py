@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
 
 from ..config.job import Action, Job
 from ..config.requests import Check
 from ..model.history import Finished
+from ..model.names import own_time
+from ..model.trees import Tree
 from ..plan import destroy
 from ..plan.findings import HERE, Severity, fails, worst
 from ..plan.lateness import (
@@ -74,13 +78,23 @@ def _checked(home: Home, request: Check, limits: Limits, runs: Iterable[Finished
         what, _, remedy = str(error).rpartition("; ")
         return (Checked((fails("taken", HERE, what, remedy),)),)
     tree = source_tree(home, facts)
-    plan = finish(home.source, destroy.candidates(tree, terms_of(home, facts), protected(facts, tree)))
+    # What an age has overtaken since the last run is the next run's to expire, and not late.
+    rule = home.job.retention.rule(_last_run(tree.without(facts.excluded), now))
+    terms = replace(terms_of(home, facts), rule=rule)
+    plan = finish(home.source, destroy.candidates(tree, terms, protected(facts, tree)))
     done = [check_taken(tree.without(facts.excluded), now, limits)]
     if not request.local:
         errors = {run.destination: run.error for run in runs if run.dataset == facts.root}
         done.append(check_reached(facts.root, facts.ledgers.values(), now, limits, errors))
     done.append(check_expired(facts.root, plan.count, (refusal.message for refusal in plan.refusals)))
     return tuple(done)
+
+
+def _last_run(tree: Tree, now: datetime) -> datetime:
+    """When the newest own snapshot was taken, which is what a run does first; ``now`` where there is none."""
+    newest = [dataset.newest_own for dataset in tree.datasets.values()]
+    times = [time for each in newest if each is not None and (time := own_time(each.name)) is not None]
+    return min(now, max(times, default=now))
 
 
 def _received(home: Home, request: Check, limits: Limits) -> Checked:

@@ -3,23 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from ..config.job import Job
-from ..model.names import join, relative
-from ..model.trees import Snapshot
+from ..model.names import relative
+from ..model.trees import Snapshot, Tree
 from ..plan import destroy
-from ..plan.retention import Buckets
 from ..zfs.client import Zfs
 from ..zfs.errors import Trouble, ZfsError
 from . import report
 from .ends import Home, tell_plan
 from .result import ActionResult, Outcome, Problem
-
-
-def rule_of(job: Job) -> Buckets:
-    """The job's retention as the planner's rule."""
-    return Buckets(job.retention.days, job.retention.weeks, job.retention.months)
 
 
 def finish(side: Zfs, found: destroy.Candidates, coming: frozenset[str] = frozenset()) -> destroy.DestroyPlan:
@@ -67,7 +60,7 @@ def carry_out(
 
     A refused plan destroys nothing. A command that fails does not stop the others.
     """
-    lines = tuple(_lines(plan))
+    lines = tuple(verdict_lines(plan.tree, plan.datasets))
     tell_plan(ends, action, lines)
     if plan.refusals:
         problems = tuple(
@@ -122,10 +115,11 @@ def _estimate(
     )
 
 
-def _lines(plan: destroy.DestroyPlan) -> Iterator[str]:
-    for dataset in plan.datasets:
-        full = join(plan.tree.root, dataset.path)
-        for verdict in dataset.verdicts:
+def verdict_lines(tree: Tree, plans: Iterable[destroy.DatasetPlan]) -> Iterator[str]:
+    """What becomes of each snapshot, and why, a line each."""
+    for plan in plans:
+        full = tree.full(plan.path)
+        for verdict in plan.verdicts:
             word = "keep" if verdict.keep else "destroy"
             yield f"{word} {full}@{verdict.snapshot.name}: {verdict.reason}"
 

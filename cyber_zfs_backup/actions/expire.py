@@ -12,7 +12,7 @@ from ..plan import destroy
 from ..plan.ledger import kept_names
 from ..zfs import parse
 from ..zfs.properties import MIRROR_PREFIX
-from .destroying import carry_out, finish, rule_of
+from .destroying import carry_out, finish
 from .ends import Home, Neighbour, SourceFacts, read_source
 from .result import ActionResult
 
@@ -36,12 +36,7 @@ def expire(ends: Home, imagined: str | None = None) -> Expired:
     destination's mirror is noted as due, so that no receiver keeps for ever what is gone here.
     Raises ``ZfsError``, ``GarbledError``, ``UsageError``.
     """
-    facts = read_source(ends)
-    tree = source_tree(ends, facts)
-    if imagined is not None and ends.job.dry_run:
-        tree = tree.with_snapshot(imagined)
-    terms = terms_of(ends, facts)
-    plan = finish(ends.source, destroy.candidates(tree, terms, protected(facts, tree)))
+    facts, plan = planned(ends, imagined if ends.job.dry_run else None)
     due = facts.mirror_due
     gone = {}
     if plan.commands:
@@ -51,6 +46,19 @@ def expire(ends: Home, imagined: str | None = None) -> Expired:
         due |= facts.ledgers.keys()
         gone = {each.path: each.destroy for each in plan.datasets if each.destroy}
     return Expired(carry_out("expire", ends.source, plan, ends), due, gone)
+
+
+def planned(ends: Home, imagined: str | None = None) -> tuple[SourceFacts, destroy.DestroyPlan]:
+    """What an expire would destroy now; reads only. ``imagined`` is a snapshot that is taken for there.
+
+    Raises as ``expire`` does.
+    """
+    facts = read_source(ends)
+    tree = source_tree(ends, facts)
+    if imagined is not None:
+        tree = tree.with_snapshot(imagined)
+    terms = terms_of(ends, facts)
+    return facts, finish(ends.source, destroy.candidates(tree, terms, protected(facts, tree)))
 
 
 def source_tree(ends: Home, facts: SourceFacts) -> Tree:
@@ -64,9 +72,10 @@ def source_tree(ends: Home, facts: SourceFacts) -> Tree:
 
 def terms_of(ends: Home, facts: SourceFacts) -> destroy.Terms:
     """The job's retention, now."""
+    now = ends.clock()
     return destroy.Terms(
-        rule=rule_of(ends.job),
-        now=ends.clock(),
+        rule=ends.job.retention.rule(now),
+        now=now,
         force_lots=ends.job.force.destroy_lots,
         excluded=facts.excluded,
     )

@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Protocol
 
 from ..plan.findings import Finding
+from ..plan.simulation import Timeline
 
 
 class Outcome(Enum):
@@ -87,8 +88,8 @@ class ActionResult:
     ``summary`` is one line. ``lines`` are the plan with each reason (shown with -v, and in a dry run).
     ``figures`` are counts, bytes and seconds by name, for machines. ``destination`` is the label of the
     one that it was for; empty for what concerns the source alone. ``answer`` is what the person asked for, or
-    does next: always shown, unless --quiet says not to. ``findings`` are a check-up's,
-    ``table`` is what a person reads at a glance.
+    does next: always shown, unless --quiet says not to. ``findings`` are a check-up's, ``table`` is what a
+    person reads at a glance, ``timeline`` is a simulation's.
     """
 
     action: str
@@ -100,6 +101,7 @@ class ActionResult:
     destination: str = ""
     answer: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    timeline: Timeline | None = None
     table: Table | None = None
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ..config.ages import parse_age
-from ..config.job import RetentionPolicy, UsageError
+from ..config.job import UsageError
 from ..config.requests import Check, Doctor, Status
 from . import helptext
 from .options import (
@@ -17,7 +17,6 @@ from .options import (
     add_dataset,
     add_destination,
     add_exclude,
-    add_retention,
     add_show,
     add_source,
     dataset_of,
@@ -28,6 +27,7 @@ from .options import (
 )
 from .request import Lines, Request
 from .restoring import MakeParser
+from .retention_options import add_retention, retention_of
 
 WARNING, CRITICAL = timedelta(hours=26), timedelta(hours=50)
 """For a nightly backup: one night that took its time, and one that is missing."""
@@ -131,7 +131,7 @@ def check(make: MakeParser, argv: Sequence[str], host: str) -> Request:
         receiver=bool(options.receiver),
         local=options.local,
         exclude=exclude_of(options),
-        retention=RetentionPolicy(*options.retention_policy),
+        retention=retention_of(options),
     )
     shown = show_of(options)
     # One line and nothing else, as monitoring systems want it.

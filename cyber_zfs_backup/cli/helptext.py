@@ -20,6 +20,7 @@ ABOUT = {
     "setup": "make what a backup to a receiver that trusts nobody needs",
     "restore": "bring a dataset or a file back, as it was on a date",
     "drill": "restore the copy for a try, and compare it with the source",
+    "retention": "show what a retention would keep, over years or of what exists now",
 }
 """What each command word is for."""
 
@@ -41,6 +42,7 @@ commands beside the plain run (each has its own --help):
   cyber-zfs-backup setup SIDE             {ABOUT["setup"]}
   cyber-zfs-backup restore WHAT           {ABOUT["restore"]}
   cyber-zfs-backup drill                  {ABOUT["drill"]}
+  cyber-zfs-backup retention WHAT         {ABOUT["retention"]}
 """
 
 EXAMPLES = """\
@@ -87,9 +89,10 @@ json:
   "problems": [{"what", "where", "remedy", "kind"}], "figures": {...}}]}. "started" is in UTC. "outcome" is
   one of done, nothing, partial, conflict, passing, locked, failed, skipped, and of a check-up (doctor,
   check: exits 0, 1, 2, 3) warnings, critical, unknown; its actions have "findings": [{"severity", "kind",
-  "where", "what", "remedy"}]. "error" is null, or {"kind", "message"} where the run broke off. "figures"
-  holds counts, bytes and seconds by name. Names may be added later; "schema" grows when one changes its
-  meaning. Arguments that cannot be read print none.
+  "where", "what", "remedy"}]. That of a simulation has "timeline": {"begin", "end", "rows": [{"label",
+  "times"}]}. "error" is null, or {"kind", "message"} where the run broke off. "figures" holds counts, bytes
+  and seconds by name. Names may be added later; "schema" grows when one changes its meaning. Arguments that
+  cannot be read print none.
 """
 
 EPILOG = "\n".join((COMMANDS, EXAMPLES, EXIT_CODES, JSON))
@@ -205,4 +208,29 @@ root, since it mounts.
 
 Encrypted datasets are read where their key lies in a file; else only the GUID is compared, and that is said.
 Each drill adds a line to /var/lib/cyber-zfs-backup/drills.jsonl. Exit 0 only where nothing was found wrong.
+"""
+
+RETENTION = """\
+Show what a retention keeps, before anything is destroyed by it. Changes nothing but the --output file.
+
+'retention simulate' takes snapshots of nothing for years, applies the retention after each, and draws which
+of them exist on a day: a row for each kind that keeps any (one snapshot may be in several), with its number.
+-v lists each snapshot with its reasons.
+
+'retention explain' reads the tree and says, for each snapshot, whether an expire with the same options would
+keep or destroy it now, and why: also what is held, has clones, or is needed by a destination.
+
+Whatever any of the options keeps is kept. Without any it is 31 dailies, 12 weeklies, 36 monthlies, and one a
+year for ever.
+"""
+
+RETENTION_EXAMPLES = """\
+examples:
+  cyber-zfs-backup retention simulate --from 2026-01-01 --years 3 --snapshots-per-day 4
+      what the default keeps after three years
+  cyber-zfs-backup retention simulate --snapshots-per-day 24 --retention-policy 0 0 0 --yearlies 0 \\
+      --window 7d/1h --window '3 months/1d' --window forever/1month --output windows.svg
+      windows alone, drawn into a file too
+  cyber-zfs-backup retention explain zippy/zippy/home --no-recursive
+      what becomes of each snapshot of that dataset
 """

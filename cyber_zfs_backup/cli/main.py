@@ -15,6 +15,7 @@ from ..config.drilling import Drill
 from ..config.job import Job, UsageError
 from ..config.requests import Check, Doctor, ExpireReceived, Forget, Quarantine, Status, Verify
 from ..config.restoring import Restore, RestoreFile, RestoreList
+from ..config.retaining import Explain, Simulate
 from ..config.setup import SetupReceiver, SetupSender
 from . import logs, progress, show
 from .escape import escape
@@ -97,6 +98,8 @@ _ACTIONS = {
     RestoreFile: "restore_list.restore_file",
     Drill: "drill",
     Doctor: "doctor",
+    Simulate: "retention.retention_simulate",
+    Explain: "retention.retention_explain",
     Check: "check",
     Status: "status",
 }

@@ -145,19 +145,6 @@ def _add_ssh_config(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_retention(group: argparse._ArgumentGroup) -> None:
-    """What the retention keeps."""
-    group.add_argument(
-        "--retention-policy",
-        nargs=3,
-        type=whole_number,
-        default=(31, 12, 36),
-        metavar=("DAYS", "WEEKS", "MONTHS"),
-        help="how many daily, weekly and monthly snapshots to keep (default: 31 12 36); 0 leaves a kind out; "
-        "one a year is kept for ever",
-    )
-
-
 def add_source(group: argparse._ArgumentGroup, *, config: bool = False) -> None:
     """Where the tree is; ``config`` adds the ssh configuration where nothing else does."""
     group.add_argument(

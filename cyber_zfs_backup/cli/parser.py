@@ -18,12 +18,11 @@ from ..config.job import (
     Delivery,
     Force,
     Job,
-    RetentionPolicy,
     UsageError,
 )
 from ..config.requests import ExpireReceived, Forget, Quarantine, Verify, destination_named
 from ..plan.cost import SendMode
-from . import checking, drilling, helptext, restoring
+from . import checking, drilling, helptext, restoring, retaining
 from .options import (
     PROGRAM,
     add_dataset,
@@ -32,7 +31,6 @@ from .options import (
     add_dry_run,
     add_exclude,
     add_receive_dataset,
-    add_retention,
     add_show,
     add_source,
     dataset_of,
@@ -44,6 +42,7 @@ from .options import (
 )
 from .plain_parser import PlainParser as _Parser
 from .request import Request
+from .retention_options import add_retention, retention_of
 from .setup_options import setup_parser, understand_setup
 
 
@@ -106,7 +105,7 @@ def _run(argv: Sequence[str], host: str) -> Request:
         actions=frozenset(Action(name) for name in options.action) if options.action else frozenset(Action),
         destinations=destinations_of(options, host),
         source=source_of(options),
-        retention=RetentionPolicy(*options.retention_policy),
+        retention=retention_of(options),
         force=Force(destroy_lots=options.force_destroy_lots, non_incremental=options.force_non_incremental),
         exclude=exclude_of(options),
         delivery=Delivery(
@@ -253,6 +252,15 @@ def _drill(argv: Sequence[str], host: str) -> Request:
     return drilling.understand(_Parser, argv, host)
 
 
+def retention_parser() -> argparse.ArgumentParser:
+    """The grammar of ``retention``."""
+    return retaining.retention_parser(_Parser)
+
+
+def _retention(argv: Sequence[str], host: str) -> Request:
+    return retaining.understand(_Parser, argv, host)
+
+
 def check_parser() -> argparse.ArgumentParser:
     """The grammar of ``check``."""
     return checking.check_parser(_Parser)
@@ -282,6 +290,7 @@ _COMMANDS = {
     "setup": _Command(setup_parser, understand_setup),
     "restore": _Command(restore_parser, _restore),
     "drill": _Command(drill_parser, _drill),
+    "retention": _Command(retention_parser, _retention),
 }
 
 

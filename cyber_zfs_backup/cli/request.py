@@ -11,6 +11,7 @@ from ..config.drilling import Drill
 from ..config.job import Job
 from ..config.requests import Check, Doctor, ExpireReceived, Forget, Quarantine, Status, Verify
 from ..config.restoring import Restore, RestoreFile, RestoreList
+from ..config.retaining import Explain, Simulate
 from ..config.setup import SetupReceiver, SetupSender
 
 Work = (
@@ -26,6 +27,8 @@ Work = (
     | RestoreList
     | Drill
     | Doctor
+    | Simulate
+    | Explain
     | Check
     | Status
 )

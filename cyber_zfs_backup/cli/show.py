@@ -20,7 +20,9 @@ The JSON document (``SCHEMA`` counts its meaning; members may be added without a
                  (what was asked for, or what to do next, line by line), ``problems`` (each ``what``,
                  ``where``, ``remedy``, ``kind``) and ``figures`` (numbers and words by name); of a check-up
                  ``findings`` (each ``severity``: good, warning or fails, ``kind``, ``where``, ``what``,
-                 ``remedy``), the worst first; of ``status`` ``rows`` (by the names of the columns)
+                 ``remedy``), the worst first; of ``status`` ``rows`` (by the names of the columns); of a
+                 simulation ``timeline`` (``begin``, ``end``, and ``rows``, each with its ``label`` and the
+                 ``times`` of the snapshots that it keeps, in UTC)
 """
 
 from __future__ import annotations
@@ -30,9 +32,10 @@ import json
 import logging
 import math
 import os
+import shutil
 import sys
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TextIO
 
 from .. import __version__
@@ -42,6 +45,7 @@ from ..config.job import Action, Job
 from ..config.requests import ExpireReceived, Forget, Quarantine
 from ..config.setup import SetupReceiver, SetupSender
 from ..plan.findings import Finding, Severity
+from ..plan.simulation import Timeline
 from . import tables
 from .escape import escape
 from .request import Lines, Request, Show, Work
@@ -140,13 +144,17 @@ def document(result: RunResult) -> dict[str, object]:
         "destinations": [
             {"label": label, "exit_code": result.exit_code_of(label)} for label in result.destinations
         ],
-        "started": f"{result.started.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z",
+        "started": _utc(result.started),
         "seconds": _number(round(result.seconds, 3)),
         "dry_run": result.dry_run,
         "exit_code": result.exit_code,
         "error": None,
         "actions": [_action(action) for action in result.actions],
     }
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def text(result: RunResult, how: Show, *, colour: bool) -> str:
@@ -166,6 +174,8 @@ def text(result: RunResult, how: Show, *, colour: bool) -> str:
         word = _painted(_WORDS[action.outcome], _COLOURS[action.outcome], colour=colour)
         lines.append(f"{escape(_name(result, action))}: {word}: {escape(action.summary)}")
         lines += [f"  {escape(line)}" for line in action.answer]
+        if action.timeline is not None:
+            lines += [f"  {line}" for line in _drawn(action.timeline, colour=colour)]
         if action.table is not None:
             lines += tables.lines(action.table, sys.stdout)
         lines += [
@@ -179,6 +189,13 @@ def text(result: RunResult, how: Show, *, colour: bool) -> str:
     if len(result.actions) > 1 and not result.dry_run:
         lines.append(escape(_verdict(result)))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _drawn(timeline: Timeline, *, colour: bool) -> list[str]:
+    # Imported here, so that nothing else needs rich for its result.
+    from .chart import draw  # noqa: PLC0415 - see above
+
+    return draw(timeline, shutil.get_terminal_size((100, 24)).columns - 2, colour=colour)
 
 
 def _painted(word: str, code: str, *, colour: bool) -> str:
@@ -279,6 +296,15 @@ def _action(action: ActionResult) -> dict[str, object]:
         "figures": {name: _number(value) for name, value in action.figures.items()},
         **({"findings": findings} if findings else {}),
         **({"rows": rows} if action.table is not None else {}),
+        **({"timeline": _timeline(action.timeline)} if action.timeline else {}),
+    }
+
+
+def _timeline(timeline: Timeline) -> dict[str, object]:
+    return {
+        "begin": _utc(timeline.begin),
+        "end": _utc(timeline.end),
+        "rows": [{"label": row.label, "times": list(map(_utc, row.times))} for row in timeline.rows],
     }
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 
+from ..model.ages import Age
 from ..model.names import BadNameError, check_dataset
 from ..plan.cost import SendMode
+from ..plan.kinds import KeepLast, KeepWithin, Union
+from ..plan.retention import Buckets, Rule
+from ..plan.windows import Window, Windows
 
 
 class UsageError(Exception):
@@ -41,21 +46,56 @@ class Action(Enum):
     EXPIRE = "expire"
 
 
+_COUNTS = {
+    **dict.fromkeys(("days", "weeks", "months"), "--retention-policy"),
+    "hours": "--hourlies",
+    "years": "--yearlies",
+    "last": "--keep-last",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """How many snapshots to keep of each kind; one a year is kept for ever."""
+    """What to keep: so many snapshots of each kind (``None``: all), and beside them what the rest asks for.
 
-    days: int = 31
-    weeks: int = 12
-    months: int = 36
+    ``last`` are the newest, however old (0: none); ``within`` is an age up to which all are kept.
+    """
+
+    days: int | None = 31
+    weeks: int | None = 12
+    months: int | None = 36
+    hours: int | None = 0
+    years: int | None = None
+    last: int = 0
+    within: Age | None = None
+    windows: tuple[Window, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("days", "weeks", "months"):
-            if getattr(self, name) < 0:
-                raise UsageError(
-                    f"--retention-policy: {name} is {getattr(self, name)}; "
-                    "write a whole number of snapshots, 0 or more (0 leaves the kind out)"
+        for name, option in _COUNTS.items():
+            count = getattr(self, name)
+            if count is not None and count < 0:
+                what = (
+                    f"{option}: {name} is {count}" if option == "--retention-policy" else f"{option} {count}"
                 )
+                raise UsageError(
+                    f"{what}; write a whole number of snapshots, 0 or more (0 leaves the kind out)"
+                )
+
+    def rule(self, now: datetime) -> Rule:
+        """The planner's rule: whatever any kind keeps is kept. ``now`` carries a time zone."""
+        rules: list[Rule] = []
+        counts = (self.days, self.weeks, self.months, self.hours, self.years)
+        if any(count != 0 for count in counts):
+            rules.append(Buckets(*counts))
+        if self.last:
+            rules.append(KeepLast(self.last))
+        if self.within is not None:
+            rules.append(KeepWithin(self.within, now))
+        if self.windows:
+            rules.append(Windows(self.windows, now))
+        if len(rules) > 1:
+            return Union(tuple(rules))
+        return rules[0] if rules else Buckets(*counts)
 
 
 HERE = "this machine"

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which snapshots of one dataset a retention rule keeps, and why.
 
-A rule is a value with one method (``Rule``); ``Buckets`` is the default one. Rules see own names only,
-newest first by createtxg, and no clock: a rule that needs the present carries it as a field. They say
-what is *wanted*; what must not be destroyed whatever a rule says is decided in ``destroy.py``.
+A rule is a value with one method (``Rule``); ``Buckets`` is the default one, ``kinds.py`` and ``windows.py``
+have the others. Rules see own names only, newest first by createtxg, and no clock: a rule that needs the
+present carries it as a field. They say what is *wanted*; what must not be destroyed whatever a rule says is
+decided in ``destroy.py``.
 """
 
 from __future__ import annotations
@@ -22,12 +23,18 @@ class Because(Enum):
     """The kind of a reason, for counting and for programs; people read ``Reason.text``."""
 
     NEWEST = "newest"
+    HOURLY = "hourly"
     DAILY = "daily"
     WEEKLY = "weekly"
     MONTHLY = "monthly"
     YEARLY = "yearly"
+    LAST = "last"
+    WITHIN = "within"
+    WINDOW = "window"
     CLOCK_WENT_BACK = "clock went back"
     SAME_PERIOD = "same period"
+    NOT_AMONG_LAST = "not among the last"
+    TOO_OLD = "too old"
     FOREIGN = "foreign"
     PROTECTED = "protected"
     IN_USE = "in use"
@@ -56,6 +63,10 @@ class Ruling:
 
     keep: bool
     reason: Reason
+
+
+NEWEST = Ruling(True, Reason(Because.NEWEST, "newest"))
+"""What every rule says of the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,7 @@ class _Period:
     of: Callable[[datetime], Hashable]
 
 
+_HOUR = _Period("hour", "hourly", Because.HOURLY, lambda time: (time.date(), time.hour))
 _DAY = _Period("day", "daily", Because.DAILY, lambda time: time.date())
 _WEEK = _Period("week", "weekly", Because.WEEKLY, lambda time: time.isocalendar()[:2])  # from Monday on
 _MONTH = _Period("month", "monthly", Because.MONTHLY, lambda time: (time.year, time.month))
@@ -110,9 +122,10 @@ class Buckets:
     """The default rule: the newest, then so many of each period, then one a year for ever.
 
     Going from the newest to the oldest, a snapshot is kept where its period differs from that of the
-    last one kept: first by day until ``days`` are kept, then by week, by month, by year. So a snapshot
-    counts for one bucket only, and a bucket of 0 is left out. Whatever is destroyed has a kept snapshot
-    of the same period that is newer both by createtxg and by its name.
+    last one kept: first by hour until ``hours`` are kept, then by day, by week, by month, by year. So a
+    snapshot counts for one bucket only, and a bucket of 0 is left out; one of ``None`` is never full, so
+    that those after it get nothing. Whatever is destroyed has a kept snapshot of the same period that is
+    newer both by createtxg and by its name; unless ``years`` is a number, and all buckets are full.
 
     A snapshot whose name tells a later time than the last one kept, although its createtxg is older, was
     taken before a clock went back (or under a wrong one): the calendar cannot place it, so it is kept
@@ -121,14 +134,17 @@ class Buckets:
     Raises ``ValueError`` for a negative number. Source of the rule: DESIGN.md, Retention.
     """
 
-    days: int
-    weeks: int
-    months: int
+    days: int | None
+    weeks: int | None
+    months: int | None
+    hours: int | None = 0
+    years: int | None = None
 
     def __post_init__(self) -> None:
-        for field in ("days", "weeks", "months"):
-            if getattr(self, field) < 0:
-                raise ValueError(f"a retention rule cannot keep {getattr(self, field)} {field}")
+        for field in ("hours", "days", "weeks", "months", "years"):
+            size = getattr(self, field)
+            if size is not None and size < 0:
+                raise ValueError(f"a retention rule cannot keep {size} {field}")
 
     def judge(self, names: Sequence[str]) -> tuple[Ruling, ...]:
         """See ``Rule.judge``."""
@@ -138,34 +154,42 @@ class Buckets:
         if not names:
             return
         buckets = self._buckets()
-        bucket = next(buckets)
+        bucket = next(buckets, None)
         filled = 0
-        last, last_time = names[0], _time(names[0])
-        yield Ruling(True, Reason(Because.NEWEST, "newest"))
+        last, last_time = names[0], named_time(names[0])
+        yield NEWEST
         for name in names[1:]:
-            time = _time(name)
-            period = bucket.period
+            time = named_time(name)
             if time > last_time:
                 text = f"clock went back: dated later than {last}, which was taken after it"
                 yield Ruling(True, Reason(Because.CLOCK_WENT_BACK, text))
-            elif period.of(time) == period.of(last_time):
-                text = f"same {period.noun} as {last}, which is kept"
+            elif bucket is None:
+                yield Ruling(False, Reason(Because.TOO_OLD, f"older than {last}, the last that is kept"))
+            elif bucket.period.of(time) == bucket.period.of(last_time):
+                text = f"same {bucket.period.noun} as {last}, which is kept"
                 yield Ruling(False, Reason(Because.SAME_PERIOD, text))
             else:
                 filled += 1
                 last, last_time = name, time
-                yield Ruling(True, Reason(period.because, bucket.label(filled)))
+                yield Ruling(True, Reason(bucket.period.because, bucket.label(filled)))
                 if filled == bucket.size:
-                    bucket, filled = next(buckets), 0
+                    bucket, filled = next(buckets, None), 0
 
     def _buckets(self) -> Iterator[_Bucket]:
-        for period, size in ((_DAY, self.days), (_WEEK, self.weeks), (_MONTH, self.months)):
-            if size:
+        sizes = (
+            (_HOUR, self.hours),
+            (_DAY, self.days),
+            (_WEEK, self.weeks),
+            (_MONTH, self.months),
+            (_YEAR, self.years),
+        )
+        for period, size in sizes:
+            if size != 0:
                 yield _Bucket(period, size)
-        yield _Bucket(_YEAR, None)
 
 
-def _time(name: str) -> datetime:
+def named_time(name: str) -> datetime:
+    """The time that an own name tells. Raises ``ValueError`` for any other name."""
     time = own_time(name)
     if time is None:
         raise ValueError(f"a retention rule was asked about {name!r}, which is not an own snapshot")
@@ -173,7 +197,6 @@ def _time(name: str) -> datetime:
 
 
 _FOREIGN = Ruling(True, Reason(Because.FOREIGN, "foreign: not a name of ours"))
-_NEWEST = Ruling(True, Reason(Because.NEWEST, "newest"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +238,6 @@ class Judge:
         answers = self._rule.judge(own)
         rulings = dict.fromkeys(names, _FOREIGN) | dict(zip(own, answers, strict=True))
         if own and not rulings[own[0]].keep:
-            rulings[own[0]] = _NEWEST
+            rulings[own[0]] = NEWEST
         unwanted = tuple(name for name in names if not rulings[name].keep)
         return Judged(rulings, own, unwanted, max(times.values(), default=None))

@@ -46,6 +46,7 @@ SHIPPED = {
     "/usr/share/man/man8/cyber-zfs-backup-setup.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-drill.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-restore.8.gz": "-rw-r--r--",
+    "/usr/share/man/man8/cyber-zfs-backup-retention.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-verify.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-receive.8.gz": "-rw-r--r--",

@@ -98,7 +98,7 @@ class Undisturbed:
         if not self.rig.mirror_due() and not self.table.conflicts and not self.left_out:
             world, copy = self.rig.receiver.world, there[path]
             cloned = {name for name in extra if world.clones_of(f"{copy.name}@{name}")}
-            stale = (extra - cloned) & unwanted_by(self.laws.policy, copy)
+            stale = (extra - cloned) & unwanted_by(self.laws.policy, self.rig.now, copy)
             assert not stale or not self._expired(), f"{path or 'the root'}: {stale} should be mirrored"
 
     def _expired(self) -> bool:

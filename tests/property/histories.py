@@ -21,6 +21,7 @@ DAY = 24 * HOUR
 
 Period = Callable[[datetime], object]
 PERIODS: Mapping[str, Period] = {
+    "hour": lambda time: time.strftime("%Y-%m-%d %H"),
     "day": lambda time: time.strftime("%Y-%m-%d"),
     "week": lambda time: time.strftime("%G week %V"),
     "month": lambda time: time.strftime("%Y-%m"),
@@ -28,6 +29,8 @@ PERIODS: Mapping[str, Period] = {
 }
 
 buckets = st.builds(Buckets, st.integers(0, 6), st.integers(0, 4), st.integers(0, 4))
+_sizes = st.one_of(st.integers(0, 4), st.integers(0, 4), st.none())
+any_buckets = st.builds(Buckets, _sizes, _sizes, _sizes, hours=_sizes, years=_sizes)
 gaps = st.sampled_from([1, HOUR, 5 * HOUR, DAY - 1, DAY, DAY, DAY, 3 * DAY, 9 * DAY, 40 * DAY, 400 * DAY])
 
 

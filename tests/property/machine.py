@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from cyber_zfs_backup.config.job import Action, RetentionPolicy
+from cyber_zfs_backup.model.ages import parse_age
 from cyber_zfs_backup.model.names import join, own_name
 from cyber_zfs_backup.plan.cost import SendMode
+from cyber_zfs_backup.plan.windows import parse_window
 from tests.fake.errors import Killed
 from tests.fake.model import Dataset
 from tests.property.after_a_run import Undisturbed, arrived
@@ -36,7 +38,18 @@ happened: Counter[str] = Counter()
 picks = st.integers(0, 23)
 names = st.sampled_from(["a", "b", "c"])
 destinations = st.integers(0, 1)
-policies = st.sampled_from([HARSH, RetentionPolicy(2, 0, 0), RetentionPolicy(1, 1, 1), RetentionPolicy()])
+WINDOWS = RetentionPolicy(
+    0,
+    0,
+    0,
+    years=0,
+    last=2,
+    within=parse_age("1d"),
+    windows=(parse_window("6d/2d"), parse_window("forever/1w")),
+)
+policies = st.sampled_from(
+    [HARSH, RetentionPolicy(2, 0, 0), RetentionPolicy(1, 1, 1), RetentionPolicy(), WINDOWS]
+)
 excludes = st.one_of(st.none(), st.none(), st.none(), picks)
 
 

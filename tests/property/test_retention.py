@@ -17,6 +17,7 @@ from .histories import (
     EPOCH,
     LATE,
     PERIODS,
+    any_buckets,
     any_histories,
     buckets,
     full_names,
@@ -33,11 +34,13 @@ from .histories import (
 # The rule
 
 
-@given(buckets, histories())
+@given(any_buckets, histories())
 def test_the_rule_is_the_newest_of_each_period_after_the_last_kept(rule: Buckets, names: list[str]) -> None:
     # Said in another way than the code's: the newest of each period, as many as fit, then on from there.
     wanted, rest = names[:1], names
-    for noun, size in (("day", rule.days), ("week", rule.weeks), ("month", rule.months), ("year", LATE.year)):
+    sizes = (rule.hours, rule.days, rule.weeks, rule.months, rule.years)
+    for noun, wished in zip(("hour", "day", "week", "month", "year"), sizes, strict=True):
+        size = LATE.year if wished is None else wished
         heads = newest_of_each(rest, PERIODS[noun])[1 : 1 + size]
         wanted += heads
         if len(heads) < size:  # the history ends before the bucket is full

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from cyber_zfs_backup.config.job import RetentionPolicy
 from cyber_zfs_backup.model.names import join, own_time, relative
-from cyber_zfs_backup.plan.retention import Buckets
 from tests.fake.host import FakeHost
 from tests.fake.model import Dataset
 from tests.fake.stream import decode_token
@@ -128,7 +128,7 @@ class Laws:
     def _unwanted(self, where: Where, siblings: list[Where]) -> bool:
         siblings.sort(key=lambda each: -each.createtxg)
         names = [each.name for each in siblings if own_time(each.name)]
-        rule = Buckets(self.policy.days, self.policy.weeks, self.policy.months)
+        rule = self.policy.rule(self.rig.now)
         return not dict(zip(names, rule.judge(names), strict=True))[where.name].keep
 
     def _may_expire(self, where: Where) -> None:
@@ -223,8 +223,8 @@ def number(begin: Mapping[str, object], key: str) -> int:
     return found
 
 
-def unwanted_by(policy: RetentionPolicy, dataset: Dataset) -> set[str]:
-    """The names that the rule would destroy of a dataset."""
+def unwanted_by(policy: RetentionPolicy, now: datetime, dataset: Dataset) -> set[str]:
+    """The names that the rule would destroy of a dataset at ``now``."""
     names = own_names(dataset)
-    rulings = Buckets(policy.days, policy.weeks, policy.months).judge(names)
+    rulings = policy.rule(now).judge(names)
     return {name for name, ruling in zip(names, rulings, strict=True) if not ruling.keep}

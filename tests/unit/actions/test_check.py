@@ -12,6 +12,7 @@ from cyber_zfs_backup.actions.ends import Home
 from cyber_zfs_backup.actions.result import ActionResult, Outcome
 from cyber_zfs_backup.config.job import RetentionPolicy
 from cyber_zfs_backup.config.requests import Check
+from cyber_zfs_backup.model.ages import parse_age
 from cyber_zfs_backup.model.history import Finished
 from cyber_zfs_backup.zfs.client import Zfs
 from tests.unit.actions.rig import HARSH, ONLY_EXPIRE, ONLY_PUSH, ROOT, THERE, Rig
@@ -94,6 +95,21 @@ def test_what_retention_gives_up_and_nobody_has_destroyed() -> None:
     result = check(rig, replace(PLAIN, retention=HARSH))
     assert result.outcome is Outcome.WARNINGS
     assert "should have been expired" in result.lines[0]
+
+
+def test_what_grows_too_old_until_the_next_run_is_not_late() -> None:
+    aged = RetentionPolicy(0, 0, 0, years=0, within=parse_age("3d"))
+    rig = nightly()
+    for _ in range(5):
+        rig.night(retention=aged)
+    assert len(rig.names()) == 4
+    rig.wait(23 * 3600)
+    request = replace(PLAIN, retention=aged)
+    assert check(rig, request).outcome is Outcome.DONE
+    # Once a run has taken its snapshot and has not expired, it is.
+    rig.snap()
+    result = check(rig, replace(request, local=True))
+    assert "2 snapshots of tank/src should have been expired" in result.lines[0]
 
 
 def test_a_tree_that_is_pushed_nowhere() -> None:

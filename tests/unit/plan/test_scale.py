@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import listings
+from benchmarks import listings, retention
 from cyber_zfs_backup.model.trees import Tree
 from cyber_zfs_backup.plan import destroy
 from cyber_zfs_backup.plan.cost import Form
@@ -105,6 +105,14 @@ def test_a_tree_twice_as_large_takes_twice_the_work(plan: Any, datasets: int, sn
     plan(small)  # whatever is cached is cached
     plan(large)
     assert _lines_executed(lambda: plan(large)) <= 2.2 * _lines_executed(lambda: plan(small))
+
+
+@pytest.mark.parametrize("kind", sorted(retention.rules()))
+def test_twice_as_many_snapshots_take_a_rule_twice_the_work(kind: str) -> None:
+    rule = retention.rules()[kind]
+    small, large = retention.names(1000), retention.names(2000)
+    rule.judge(large)  # whatever is cached is cached
+    assert _lines_executed(lambda: rule.judge(large)) <= 2.2 * _lines_executed(lambda: rule.judge(small))
 
 
 def test_a_receiver_far_behind_costs_no_more_than_the_tree_is_large() -> None:

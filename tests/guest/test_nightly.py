@@ -90,6 +90,7 @@ def test_the_life_of_a_tree(ground: Ground) -> None:
     assert {name: guid for name, guid in there.items() if name not in orphan} == here
 
 
+@pytest.mark.nightly
 def test_retention_is_the_same_on_both_sides(ground: Ground) -> None:
     """Months of snapshots expire on the source, and exactly those on the receiver; foreign ones stay."""
     ground.sh(f"zfs create {SOURCE}; zfs create {SOURCE}/a; zfs create {SOURCE}/b")

@@ -16,6 +16,7 @@ import pytest
 
 from tests.guest.channel import Channel, GuestError
 from tests.guest.guest import Guest
+from tests.guest.inside.agent import Job
 from tests.guest.keeper import Keeper
 
 CHECKOUT = Path(__file__).parents[2]
@@ -149,3 +150,25 @@ class TestKeeper:
         with pytest.raises(GuestError, match="unknown order"):
             client.order_keeper("dance")
         client.close()
+
+
+class _Told:
+    """What a job has reported."""
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+
+    def send(self, frame: object) -> None:
+        """Output; there is none."""
+
+    def end(self, job: int, status: int | None, *, timed_out: bool = False, error: str = "") -> None:
+        """The end."""
+        self.status = status
+
+
+def test_a_signal_that_comes_before_the_process_is_known_is_not_lost() -> None:
+    told = _Told()
+    job = Job(1, {"argv": ["sleep", "1000"], "cwd": "/", "timeout": 60}, told)  # type: ignore[arg-type]
+    job.signal(signal.SIGKILL)
+    job.run()
+    assert told.status == -signal.SIGKILL

@@ -61,6 +61,7 @@ class Job:
         self._lock = threading.Lock()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._process: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
 
     def feed(self, data: bytes) -> None:
         """Take data for standard input; empty means that it ends."""
@@ -73,10 +74,16 @@ class Job:
                 os.write(self._wake_write, b"x")
 
     def signal(self, number: int) -> None:
-        """Send a signal to the job's whole process group."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
+        """Send a signal to the job's whole process group, or as soon as there is one.
+
+        On a busy machine the command may have said something before we have it from ``Popen``.
+        """
+        with self._lock:
+            if self._process is None:
+                self._early.append(number)
+                return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
     def run(self) -> None:
         """Run to the end and report it."""
@@ -104,7 +111,10 @@ class Job:
             bufsize=0,
             start_new_session=True,
         )
-        self._process = process
+        with self._lock:
+            self._process = process
+        for number in self._early:
+            self.signal(number)
         timed_out = self._pump(process, time.monotonic() + float(order.get("timeout") or 1e9))
         return process.wait(), timed_out
 

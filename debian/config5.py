@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""config5.py VERSION: the man page of the configuration file, from its JSON Schema and its example, to stdout."""
+"""config5.py VERSION: the man page of the configuration file, from its JSON Schema and its example."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ cyber-zfs-backup.config \\- what is backed up, declared
 .SH SYNOPSIS
 .I /etc/cyber-zfs-backup/config.toml
 .SH DESCRIPTION
-{about} The file is TOML (https://toml.io). It must belong to root, and nobody else may write it, since it names
-commands.
+{about} The file is TOML (https://toml.io). It must belong to root, and nobody else may write it, since it
+names commands.
 .BR "cyber-zfs-backup config check"
 says all that is wrong in it,
 .BR "cyber-zfs-backup config show"
 what it comes to.
 .PP
-An age or a period is a whole number and a unit: s, min, h, d, w, months or y, or the word for it. Editors that
-know JSON Schema complete its keys with a first line
+An age or a period is a whole number and a unit: s, min, h, d, w, months or y, or the word for it. Editors
+that know JSON Schema complete its keys with a first line
 .BR "#:schema /usr/share/cyber-zfs-backup/config.schema.json" .
 {tables}
 .SH EXAMPLE
@@ -55,7 +55,9 @@ def roff(text: str) -> str:
 
 def resolved(said: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the schema says of a key, where it may say it elsewhere."""
-    found: Mapping[str, Any] = schema()["definitions"][said["$ref"].rpartition("/")[2]] if "$ref" in said else said
+    found: Mapping[str, Any] = (
+        schema()["definitions"][said["$ref"].rpartition("/")[2]] if "$ref" in said else said
+    )
     return found
 
 

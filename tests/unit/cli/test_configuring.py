@@ -102,8 +102,8 @@ def test_all_that_is_wrong_has_a_line_of_its_own(file: Path, capsys: Capture) ->
     assert lines == [
         f"cyber-zfs-backup: error: {file}:9: [[dataset]] tank: exlude: unknown key; did you mean exclude?",
         f'cyber-zfs-backup: error: {file}:13: [[dataset]] tank/home: schedule: "bogus" is no calendar '
-        'expression (systemd.time(7)); write a calendar expression, for example "02:00", or a period, for example '
-        '"every 15min"',
+        'expression (systemd.time(7)); write a calendar expression, for example "02:00", or a period, for '
+        'example "every 15min"',
     ]
     document = json.loads(out)
     jsonschema.validate(document, SCHEMA)

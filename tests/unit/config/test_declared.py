@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -146,6 +147,17 @@ def test_the_schema_is_one_and_says_what_to_write() -> None:
         assert "description" in said or path[-1] in ("max-age", "period"), path
     for said in json.loads(SCHEMA.read_text())["definitions"].values():
         assert "x-write" in said
+
+
+def test_the_manual_is_made_of_the_schema() -> None:
+    made = runpy.run_path(str(ETC.parent / "debian/config5.py"))
+    page = "\n".join(made["tables"]()).replace("\\-", "-")
+    for path, said in keys_of(schema()):
+        if path[:2] != ("dataset", "hooks") and path[0] != "dataset" and "windows" not in path[:-1]:
+            assert f".B {'.'.join(path[1:])}\n" in page or len(path) == 1
+        assert said["x-write"] in page.replace("\\(aq", "'") or "windows" in path[:-1] or len(path) == 1, path
+    assert ".B windows.max-age\n" in page
+    assert not [line for line in page.splitlines() if line.startswith("'")]
 
 
 def test_the_schema_and_the_values_know_the_same_settings() -> None:

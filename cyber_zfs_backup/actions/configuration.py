@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from ..config.effective_text import dataset_rows, notification_rows, receiver_ro
 from ..config.job import UsageError
 from ..config.reading import World, declared_in
 from ..config.requests import ConfigCheck, ConfigShow
+from ..hosts.errors import HostError
 from ..hosts.local import LocalHost
 from ..hosts.protocol import Host
 from . import report
@@ -98,9 +100,9 @@ def _check_owner(file: Path, status: os.stat_result) -> None:
         return
     mends = []
     if status.st_uid != 0:
-        mends.append(f"chown root {file}")
+        mends.append(shlex.join(["chown", "root", str(file)]))
     if stat.S_IMODE(status.st_mode) & 0o022:
-        mends.append(f"chmod go-w {file}")
+        mends.append(shlex.join(["chmod", "go-w", str(file)]))
     if mends:
         raise UsageError(
             f"{file} can be written by others than root, and names commands that root runs; read it, then: "
@@ -110,7 +112,9 @@ def _check_owner(file: Path, status: os.stat_result) -> None:
 
 def _how_to_begin(file: Path) -> str:
     lead = "the command line needs none; to begin with one" if file == CONFIG else "to begin"
-    return f"there is no {file}; {lead}: install -D -m 644 {EXAMPLE} {file}"
+    return (
+        f"there is no {file}; {lead}: {shlex.join(['install', '-D', '-m', '644', str(EXAMPLE), str(file)])}"
+    )
 
 
 def calendars(host: Host, asked: Sequence[str], surface: Surface) -> Mapping[str, str]:
@@ -118,7 +122,11 @@ def calendars(host: Host, asked: Sequence[str], surface: Surface) -> Mapping[str
 
     One command for all of them. Where there is no systemd-analyze, none is checked, and that is said.
     """
-    done = host.run(["systemd-analyze", "calendar", "--", *asked], timeout=30)
+    try:
+        done = host.run(["systemd-analyze", "calendar", "--", *asked], timeout=30)
+    except HostError as error:
+        surface.warn(f"calendar expressions are not checked: {error.what}")
+        return {}
     if done.status in (126, 127):
         surface.note("systemd-analyze is not installed here; calendar expressions are not checked")
         return {}

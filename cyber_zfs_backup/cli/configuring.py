@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from ..config.declared import CONFIG
@@ -13,7 +12,7 @@ from ..config.job import UsageError
 from ..config.requests import ConfigCheck, ConfigShow
 from . import helptext
 from .options import PROGRAM, add_show, show_of
-from .request import Lines, Request
+from .request import Request
 from .restoring import MakeParser
 
 
@@ -48,7 +47,7 @@ def understand(make: MakeParser, argv: Sequence[str]) -> Request:
     first, *rest = options.what
     if not options.config:
         raise UsageError("--config: write a file's name after it")
-    file, show = Path(options.config), replace(show_of(options), lines=Lines.ALL)
+    file, show = Path(options.config), show_of(options)
     if first == "check":
         if rest:
             raise UsageError(f"config check: {rest[0]!r} is one word too many; a file is named with --config")

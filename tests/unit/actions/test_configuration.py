@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from cyber_zfs_backup.actions.configuration import calendars
+from cyber_zfs_backup.hosts.errors import HostError, HostErrorKind
 from cyber_zfs_backup.hosts.protocol import Finished
 
 from .rig import Said
@@ -40,12 +41,14 @@ Failed to parse calendar specification '': Invalid argument
 class Machine:
     """Answers one command."""
 
-    answer: Finished
+    answer: Finished | HostError
     asked: list[Sequence[str]] = field(default_factory=list)
     label: str = "this machine"
 
     def run(self, argv: Sequence[str], *, timeout: float | None = None) -> Finished:
         self.asked.append(argv)
+        if isinstance(self.answer, HostError):
+            raise self.answer
         return self.answer
 
     def close(self) -> None:
@@ -75,3 +78,12 @@ def test_what_fails_otherwise_is_no_fault_of_the_file() -> None:
     surface = Said()
     assert calendars(said_by(1, "", "Out of memory\n"), ("hourly",), surface) == {}
     assert surface.warnings == ["calendar expressions are not checked: systemd-analyze says 'Out of memory'"]
+
+
+def test_what_takes_too_long_is_no_fault_of_the_file_either() -> None:
+    surface = Said()
+    late = HostError(HostErrorKind.TIMEOUT, "this machine", "systemd-analyze calendar had not ended", "wait")
+    assert calendars(Machine(late), ("hourly",), surface) == {}
+    assert surface.warnings == [
+        "calendar expressions are not checked: systemd-analyze calendar had not ended"
+    ]

@@ -217,7 +217,7 @@ class _Source(_Looking):
 
 class _Receiver(_Looking):
     def __init__(self, ends: Ends, here: Here) -> None:
-        super().__init__(ends.receiver, ends.destination.label, ends)
+        super().__init__(ends.receiver.plain(), ends.destination.label, ends)
         self.destination = ends.destination
         self.users = here.users
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from shlex import quote
 
 from ..model.names import join, own_time
 from ..model.trees import Tree
@@ -153,7 +154,7 @@ def _tokens(copy: Copy, now: datetime) -> Iterator[Finding]:
                 "token",
                 copy.where,
                 what,
-                f"the next push clears it; by hand {typed(copy.where, f'zfs receive -A {full}')}",
+                f"the next push clears it; by hand {typed(copy.where, f'zfs receive -A {quote(full)}')}",
             )
             continue
         when = own_time(name)
@@ -163,7 +164,7 @@ def _tokens(copy: Copy, now: datetime) -> Iterator[Finding]:
                 "token",
                 copy.where,
                 what,
-                f"push again: it goes on from there; else {typed(copy.where, f'zfs receive -A {full}')}",
+                f"push again: it goes on; else {typed(copy.where, f'zfs receive -A {quote(full)}')}",
             )
     if not copy.unfinished:
         yield good("token", copy.where, "no partial receive is left")
@@ -180,7 +181,8 @@ def _encryption(source: Source, copy: Copy) -> Iterator[Finding]:
         if mine.encrypted:
             what = f"{full} is not encrypted, and its source is: no stream fits on it"
             remedy = typed(
-                copy.where, f"zfs rename {full} {full}-clear; the next push sends it anew, encrypted"
+                copy.where,
+                f"zfs rename {quote(full)} {quote(full + '-clear')}; the next push sends it anew",
             )
             yield fails("encryption", copy.where, what, remedy)
             continue
@@ -191,7 +193,7 @@ def _encryption(source: Source, copy: Copy) -> Iterator[Finding]:
                 "encryption",
                 copy.where,
                 f"{what}, and its key is not loaded",
-                typed(copy.where, f"zfs load-key {key.root}"),
+                typed(copy.where, f"zfs load-key {quote(key.root)}"),
             )
         else:
             what = f"{what}, and needs its key at each push"
@@ -199,7 +201,7 @@ def _encryption(source: Source, copy: Copy) -> Iterator[Finding]:
                 "encryption",
                 copy.where,
                 what,
-                typed(copy.where, f"zfs load-key {key.root or full}, after each boot"),
+                typed(copy.where, f"zfs load-key {quote(key.root or full)}, after each boot"),
             )
     for path, key in copy.keys.items():
         above = key.root and key.root != copy.tree.root and not key.root.startswith(f"{copy.tree.root}/")
@@ -218,7 +220,7 @@ def _mounts(source: Source, copy: Copy) -> Iterator[Finding]:
     told = False
     for path, still in copy.still.items():
         full = copy.tree.full(path)
-        calm = f"zfs set mountpoint=none {full}"
+        calm = f"zfs set mountpoint=none {quote(full)}"
         if still.mountpoint.startswith("/") and still.canmount == "on":
             told = True
             shadows = still.mountpoint == "/" or still.mountpoint in source.live
@@ -228,7 +230,7 @@ def _mounts(source: Source, copy: Copy) -> Iterator[Finding]:
         if not path and still.readonly == "off":
             told = True
             what = f"{full} can be written to: what is written there stops the next push"
-            yield warning("mount", copy.where, what, typed(copy.where, f"zfs set readonly=on {full}"))
+            yield warning("mount", copy.where, what, typed(copy.where, f"zfs set readonly=on {quote(full)}"))
     if copy.still and not told:
         yield good("mount", copy.where, "nothing of the copy mounts or can be written to")
 
@@ -241,6 +243,6 @@ def _clones(copy: Copy) -> Iterator[Finding]:
         if outside:
             what = f"{join(root, path)} is a clone of {origin}, which is not part of the copy"
             remedy = (
-                f"look at it: zfs promote or zfs destroy {join(root, path)}; nobody else's data belong there"
+                f"look at it: zfs promote or zfs destroy {quote(join(root, path))}; it is not this client's"
             )
             yield warning("clone", copy.where, what, remedy)

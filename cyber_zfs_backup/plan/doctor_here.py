@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from shlex import quote
 
 from .findings import HERE, Finding, fails, good, warning
 
@@ -119,12 +120,12 @@ def _keys(way: Way) -> Iterator[Finding]:
     for key in way.keys:
         if key.mode & 0o077:
             what = f"{key.path} can be read by others (mode {key.mode:04o}): ssh refuses such a key"
-            yield fails("key", HERE, what, f"chmod 600 {key.path}")
+            yield fails("key", HERE, what, f"chmod 600 {quote(key.path)}")
         if key.owner != 0:
             what = (
                 f"{key.path} belongs to user {key.owner}: whoever that is can push, and read what comes back"
             )
-            yield warning("key", HERE, what, f"chown root: {key.path}")
+            yield warning("key", HERE, what, f"chown root: {quote(key.path)}")
     if not way.keys:
         what = f"there is no key for {way.destination}"
         remedy = (
@@ -133,6 +134,6 @@ def _keys(way: Way) -> Iterator[Finding]:
         yield fails("key", HERE, what, remedy)
     elif not usable:
         what = f"every key for {way.destination} has a passphrase, and nobody types it at night"
-        yield fails("key", HERE, what, f"ssh-keygen -p -f {way.keys[0].path} -N ''")
+        yield fails("key", HERE, what, f"ssh-keygen -p -f {quote(way.keys[0].path)} -N ''")
     elif all(not key.mode & 0o077 for key in usable):
         yield good("key", HERE, f"the key for {way.destination} is {usable[0].path}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from shlex import quote
 
 from .findings import Finding, fails, good, typed, warning
 
@@ -224,7 +225,7 @@ def _permissions(where: str, may: Permissions) -> Iterator[Finding]:
             "permissions",
             where,
             f"{may.user} lacks the permissions {', '.join(missing)} on {may.root}",
-            typed(where, f"zfs allow -u {may.user} {','.join(missing)} {may.root}"),
+            typed(where, f"zfs allow -u {quote(may.user)} {','.join(missing)} {quote(may.root)}"),
         )
     if less:
         yield warning(
@@ -232,7 +233,7 @@ def _permissions(where: str, may: Permissions) -> Iterator[Finding]:
             where,
             f"{may.user} lacks the permission {', '.join(less)} on {may.root}: "
             "nothing expires there, and a partial receive that cannot go on stays",
-            typed(where, f"zfs allow -u {may.user} {','.join(less)} {may.root}"),
+            typed(where, f"zfs allow -u {quote(may.user)} {','.join(less)} {quote(may.root)}"),
         )
     if not missing and not less:
         yield good("permissions", where, f"{may.user} may do on {may.root} what it must")

@@ -32,6 +32,10 @@ class Zfs:
         self._program = "zfs"
         self._finding = threading.Lock()
 
+    def plain(self) -> Zfs:
+        """The same without sudo, for what anybody may ask: sudo need not allow all of it."""
+        return Zfs(self.host, timeout=self._timeout)
+
     @property
     def label(self) -> str:
         """How messages name the host."""

@@ -66,10 +66,20 @@ def test_a_healthy_pair(tmp_path: Path) -> None:
     before = rig.states()
     rig.source.calls.clear()
     rig.receiver.calls.clear()
+    before_garble = rig.receiver.faults.garble
+    asked: list[str] = []
+
+    def garble(finished: Finished) -> Finished:
+        asked.extend(word for word in finished.argv if word == "sudo")
+        return before_garble(finished)
+
+    rig.receiver.faults.garble = garble
     result = look(rig, tmp_path)
     assert bad(result) == []
     assert (result.outcome, result.summary.partition(";")[0]) == (Outcome.DONE, "all is well")
     assert rig.states() == before
+    # The rig's receiver is reached with sudo, which need not allow what anybody may ask.
+    assert asked == []
     # Each is asked once, over the one connection.
     assert [call[:2] for call in rig.receiver.calls] == [
         ("zfs", "get"),

@@ -327,6 +327,13 @@ def test_what_would_mount() -> None:
     assert one("mount", examine_copy(live, writable, NOW)).remedy.endswith("zfs set readonly=on vault/copy")
 
 
+def test_a_name_in_a_remedy_can_be_pasted() -> None:
+    there = replace(copy(), still={"with space": Still("/srv", "on", "no", "on")}, unfinished={"a b": None})
+    remedies = [each.remedy for each in examine_copy(source(), there, NOW) if each.severity is not GOOD]
+    assert any("zfs set mountpoint=none 'vault/copy/with space'" in remedy for remedy in remedies)
+    assert any("zfs receive -A 'vault/copy/a b'" in remedy for remedy in remedies)
+
+
 @pytest.mark.parametrize(
     ("origin", "told"),
     [

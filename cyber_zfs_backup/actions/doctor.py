@@ -158,8 +158,8 @@ class _Looking:
         before = self.home.clock().timestamp()
         there = self.zfs.clock()
         after = self.home.clock().timestamp()
-        # The answer is rounded down.
-        return there + 0.5 - (before + after) / 2
+        # It was cut to a whole second, at some moment between the two.
+        return there - after if there > after else min(0.0, there + 1 - before)
 
 
 class _Source(_Looking):

@@ -47,9 +47,19 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Device:
+    """A device of a pool that is not as it should be: zfs's word for its state, and how many errors it has
+    made (reads, writes and checksums together; where zfs shortens a large number, at least so many)."""
+
+    name: str
+    state: str
+    errors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
-    """A pool as ``zpool`` shows it, in bytes. ``errors`` is the status's last word; ``past`` is oldest
-    first."""
+    """A pool as ``zpool`` shows it, in bytes. ``errors`` is the status's last word; ``ill`` are the devices
+    that trouble it; ``past`` is oldest first."""
 
     name: str
     size: int
@@ -57,6 +67,8 @@ class Pool:
     free: int
     health: str
     errors: str = ""
+    ill: tuple[Device, ...] = ()
+    resilvering: bool = False
     past: tuple[Usage, ...] = ()
 
 
@@ -93,7 +105,8 @@ class Side:
     version: Version | None = None
     pool: Pool | None = None
     ahead: float | None = None
-    """Seconds that its clock is ahead of this machine's."""
+    """Seconds that its clock is ahead of this machine's at least: what the time that the question took may
+    explain is no difference."""
     features: Mapping[str, str] | None = None
     """Pool feature to ``disabled``, ``enabled`` or ``active``."""
     permissions: Permissions | None = None
@@ -139,16 +152,43 @@ def _health(where: str, pool: Pool) -> Finding:
     look = f"zpool status -v {pool.name}"
     if pool.health not in ("ONLINE", "DEGRADED"):
         what = f"pool {pool.name} is {pool.health}"
-        return fails("pool-health", where, what, typed(where, f"{look} says what to do"))
-    if pool.health == "DEGRADED":
-        what = f"pool {pool.name} is DEGRADED: a further disk that fails may cost data"
-        return warning(
-            "pool-health", where, what, typed(where, f"{look}, then zpool replace {pool.name} DISK")
-        )
+        return fails("pool-health", where, f"{what}{_told(pool)}", typed(where, f"{look} says what to do"))
     if pool.errors not in ("", "No known data errors"):
         what = f"pool {pool.name} has errors: {pool.errors}"
         return warning("pool-health", where, what, typed(where, f"{look} names the files; restore them"))
+    if pool.health == "DEGRADED":
+        what = f"pool {pool.name} is DEGRADED{_told(pool)}: a further disk that fails may cost data"
+        return warning("pool-health", where, what, typed(where, _mended(pool) or look))
+    if pool.ill:
+        what = f"pool {pool.name} is {pool.health}, but has had errors{_told(pool)}"
+        return warning("pool-health", where, what, typed(where, _mended(pool)))
     return good("pool-health", where, f"pool {pool.name} is ONLINE")
+
+
+def _told(pool: Pool) -> str:
+    each = (
+        f"{device.name} {device.state}" + (f" with {device.errors} errors" if device.errors else "")
+        for device in pool.ill[:3]
+    )
+    more = f" and {len(pool.ill) - 3} more" if len(pool.ill) > 3 else ""
+    return f" ({', '.join(each)}{more})" if pool.ill else ""
+
+
+def _mended(pool: Pool) -> str:
+    """The command for the first of the devices, as its state tells it (zpool-online(8), zpool-replace(8))."""
+    if pool.resilvering:
+        return f"zpool wait -t resilver {pool.name}"
+    if not pool.ill:
+        return ""
+    first = pool.ill[0]
+    match first.state:
+        case "OFFLINE":
+            return f"zpool online {pool.name} {first.name}"
+        case "ONLINE" | "DEGRADED":
+            # A cable, or a disk that begins to die: only a scrub tells.
+            return f"zpool clear {pool.name} && zpool scrub -w {pool.name} && zpool status {pool.name}"
+        case _:
+            return f"zpool replace {pool.name} {first.name} NEW-DISK"
 
 
 def _capacity(where: str, pool: Pool) -> Finding:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from ..hosts.errors import HostError
@@ -164,7 +165,7 @@ class Zfs:
     def pool(self, name: str) -> Pool:
         """Size, health and errors of a pool."""
         found = self._plainly(pools.list_pool(name), pools.parse_pool)
-        return replace(found, errors=self._plainly(pools.status(name), pools.parse_errors))
+        return self._plainly(pools.status(name), partial(pools.with_status, found))
 
     def features(self, pool: str) -> Mapping[str, str]:
         """A pool's features: ``disabled``, ``enabled`` or ``active``."""

@@ -157,6 +157,34 @@ def test_a_copy_that_mounts_and_clocks_that_differ(tmp_path: Path) -> None:
     assert sorted(kind for kind, _where in bad(look(rig, tmp_path))) == ["clock", "mount", "mount"]
 
 
+@pytest.mark.parametrize(
+    ("ahead", "told"),
+    [
+        (0, "its clock is that of this machine"),
+        (-9, "its clock is that of this machine"),
+        (-70, "its clock is 69 s behind that of this machine"),
+        # For all that is known, the answer was made at the end of the 40 seconds that it took.
+        (45, "its clock is that of this machine"),
+        (70, "its clock is 30 s ahead of that of this machine"),
+    ],
+)
+def test_what_a_slow_line_may_explain_is_no_difference_of_clocks(
+    tmp_path: Path, ahead: int, told: str
+) -> None:
+    rig = healthy()
+    answering(rig.receiver, ahead=ahead)
+    before = rig.receiver.faults.garble
+
+    def slowly(finished: Finished) -> Finished:
+        answer = before(finished)
+        if finished.argv[0] == "date":
+            rig.source.world.now += 40
+        return answer
+
+    rig.receiver.faults.garble = slowly
+    assert [each.what for each in look(rig, tmp_path).findings if each.kind == "clock"] == [told]
+
+
 def test_growth_is_known_from_the_second_call_on(tmp_path: Path) -> None:
     rig = healthy()
     look(rig, tmp_path)

@@ -15,6 +15,7 @@ from cyber_zfs_backup.model.trees import Dataset, Snapshot, Tree
 from cyber_zfs_backup.plan.doctor_copies import Copy, Kept, Key, Source, Still, examine_copy, examine_source
 from cyber_zfs_backup.plan.doctor_here import KeyFile, Timer, Way, examine_timers, examine_way
 from cyber_zfs_backup.plan.doctor_pools import (
+    Device,
     Permissions,
     Pool,
     Side,
@@ -67,7 +68,7 @@ def test_versions(commands: str, module: str, severity: Severity) -> None:
         ("ONLINE", "No known data errors", GOOD, ""),
         ("ONLINE", "", GOOD, ""),
         ("ONLINE", "2 data errors, use '-v' for a list", WARNING, "zpool status -v vault"),
-        ("DEGRADED", "No known data errors", WARNING, "zpool replace vault"),
+        ("DEGRADED", "No known data errors", WARNING, "zpool status -v vault"),
         ("FAULTED", "", FAILS, "zpool status -v vault"),
         ("SUSPENDED", "", FAILS, "zpool status -v vault"),
     ],
@@ -76,6 +77,38 @@ def test_health(health: str, errors: str, severity: Severity, remedy: str) -> No
     found = one("pool-health", side(pool=replace(POOL, health=health, errors=errors)))
     assert found.severity is severity
     assert remedy in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("health", "device", "remedy"),
+    [
+        ("DEGRADED", Device("sda", "OFFLINE"), "zpool online vault sda"),
+        ("DEGRADED", Device("sda", "FAULTED", 12), "zpool replace vault sda NEW-DISK"),
+        ("DEGRADED", Device("123", "UNAVAIL"), "zpool replace vault 123 NEW-DISK"),
+        (
+            "DEGRADED",
+            Device("sda", "DEGRADED", 3),
+            "zpool clear vault && zpool scrub -w vault && zpool status vault",
+        ),
+        (
+            "ONLINE",
+            Device("sda", "ONLINE", 1),
+            "zpool clear vault && zpool scrub -w vault && zpool status vault",
+        ),
+    ],
+)
+def test_the_disk_that_troubles_a_pool_is_named(health: str, device: Device, remedy: str) -> None:
+    found = one("pool-health", side(pool=replace(POOL, health=health, ill=(device,))))
+    assert (found.severity, found.remedy) == (WARNING, f"as root there: {remedy}")
+    assert f"{device.name} {device.state}" in found.what
+    assert (f"{device.errors} errors" in found.what) is bool(device.errors)
+
+
+def test_a_pool_that_is_filling_a_disk_is_waited_for() -> None:
+    ill = tuple(Device(f"sd{letter}", "UNAVAIL") for letter in "abcde")
+    found = one("pool-health", side(pool=replace(POOL, health="DEGRADED", ill=ill, resilvering=True)))
+    assert found.remedy == "as root there: zpool wait -t resilver vault"
+    assert "sdc UNAVAIL and 2 more" in found.what
 
 
 @pytest.mark.parametrize(

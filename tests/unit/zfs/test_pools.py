@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from cyber_zfs_backup.plan.doctor_pools import Pool, Version
+from cyber_zfs_backup.plan.doctor_pools import Device, Pool, Version
 from cyber_zfs_backup.zfs import pools
 from cyber_zfs_backup.zfs.delegation import granted
 from cyber_zfs_backup.zfs.parse import GarbledError
@@ -37,6 +37,55 @@ def test_a_pool() -> None:
 def test_the_last_word_of_a_status() -> None:
     assert pools.parse_errors(STATUS.format("No known data errors")) == "No known data errors"
     assert pools.parse_errors("  pool: tank\n") == ""
+
+
+ILL = """\
+  pool: tank
+ state: DEGRADED
+status: One or more devices has been taken offline by the administrator.
+\tSufficient replicas exist for the pool to continue functioning in a
+\tdegraded state.
+action: Online the device using 'zpool online' or replace the device with
+\t'zpool replace'.
+  scan: {scan}
+config:
+
+\tNAME                      STATE     READ WRITE CKSUM
+\ttank                      DEGRADED     0     0     0
+\t  mirror-0                DEGRADED     0     0     0
+\t    /run/lab/pools/tank   ONLINE       0     0     0
+\t    /run/lab/second       OFFLINE      0     0     0
+\t  raidz1-1                DEGRADED     0     0     0
+\t    sdc                   ONLINE       0     0    17
+\t    1234567890            FAULTED      1  1.2K     0  was /dev/sdd1
+\t    sde                   ONLINE       0     0     0
+\tlogs
+\t  nvme0n1                 ONLINE       0     0     0  (trimming)
+\tspares
+\t  sdz                     AVAIL
+
+errors: No known data errors
+"""
+
+
+def test_the_disks_that_trouble_a_pool() -> None:
+    found = pools.with_status(Pool("tank", 3, 1, 2, "DEGRADED"), ILL.format(scan="none requested"))
+    assert found.ill == (
+        Device("/run/lab/second", "OFFLINE"),
+        Device("sdc", "ONLINE", 17),
+        Device("1234567890", "FAULTED", 2),
+    )
+    assert (found.errors, found.resilvering) == ("No known data errors", False)
+    filling = "resilver in progress since Fri Nov 27 00:00:01 2026"
+    assert pools.with_status(found, ILL.format(scan=filling)).resilvering
+    assert pools.parse_ill(STATUS.format("No known data errors")) == ()
+
+
+def test_a_pool_that_is_ill_itself() -> None:
+    """No disk of it says anything: the pool is what is told."""
+    assert pools.parse_ill("\ttank  UNAVAIL  0  0  0  insufficient replicas\n\t  sda  ONLINE  0  0  0\n") == (
+        Device("tank", "UNAVAIL"),
+    )
 
 
 def test_features() -> None:

@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TypeVar
 
 from ..config.job import Action, Destination, Job, SourceHost
@@ -19,8 +16,9 @@ from ..hosts.local import LocalHost
 from ..model.trees import Tree
 from ..plan.doctor_copies import Copy, Kept, Key, Source, Still, examine_copy, examine_source
 from ..plan.doctor_here import examine_timers, examine_way
-from ..plan.doctor_pools import Permissions, Side, Usage, examine_both, examine_side
-from ..plan.findings import Finding, Severity, fails, warning, worst
+from ..plan.doctor_pools import Permissions, Side, examine_both, examine_side
+from ..plan.doctor_room import Sizes, examine_room, growth
+from ..plan.findings import Finding, Severity, fails, typed, worst
 from ..zfs import parse, properties
 from ..zfs.client import Zfs
 from ..zfs.delegation import RECEIVING
@@ -28,13 +26,11 @@ from ..zfs.errors import Trouble, ZfsError
 from . import report
 from .ask import Asked
 from .doctor_here import Here, look_here
+from .doctor_notes import FILE, note, read_notes, with_past
 from .ends import DamagedRecordError, Ends, Home, SourceFacts, read_source
 from .journal import Journal, state_folder
 from .result import ActionResult, Outcome, RunResult, Surface
 from .run import beside, finished_run, real_home, real_ways
-
-FILE = "pools.jsonl"
-"""How much of each pool was used at each call: what tells how fast it grows."""
 
 Answer = TypeVar("Answer")
 
@@ -43,7 +39,6 @@ _OUTCOMES = {
     Severity.WARNING: Outcome.WARNINGS,
     Severity.FAILS: Outcome.CRITICAL,
 }
-_log = logging.getLogger(__name__)
 
 
 def doctor(request: Doctor, surface: Surface) -> RunResult:
@@ -74,19 +69,20 @@ def doctor_on(home: Home, ways: Sequence[Ends], here: Here, past: Journal) -> Ac
     for way in here.ways.values():
         found += examine_way(way)
     seen = [source, *copies()]
-    notes = _read_notes(past)
+    notes, mine = read_notes(past), source.tree
+    grows = None if mine is None else growth(mine.tree, mine.sizes, now)
     for each in seen:
-        each.side = _with_past(each.side, notes)
-        found += [*each.troubles, *examine_side(each.side, now)]
-    if source.tree is not None:
-        mine = source.tree
-        found += examine_source(mine, now)
-        for each in seen[1:]:
-            if each.copy is not None:
-                found += examine_copy(mine, each.copy(home.source, mine.tree), now)
+        each.side = with_past(each.side, notes)
+        found += [*each.troubles, *examine_side(each.side, now, grows)]
+    found += [] if mine is None else examine_source(mine, now)
     for each in seen[1:]:
         found += examine_both(source.side, each.side)
-    _note(past, [each.side for each in seen], now)
+        there = each.copy(home.source, mine.tree) if mine is not None and each.copy is not None else None
+        if mine is not None and there is not None:
+            found += examine_copy(mine, there, now)
+        if mine is not None and (there is not None or each.missing):
+            found += examine_room(mine.tree, mine.sizes, each.side, there.tree if there else None)
+    note(past, [each.side for each in seen], now)
     return _result(found)
 
 
@@ -113,6 +109,8 @@ class _Seen:
     tree: Source | None = None
     copy: Callable[[Zfs, Tree], Copy] | None = None
     """The copy, once the source is there to say what its tokens ask for."""
+    missing: bool = False
+    """Its host has said that there is no copy yet."""
 
 
 class _Looking:
@@ -172,18 +170,20 @@ class _Source(_Looking):
         tree = None if facts is None else self._tree(facts)
         side = self.side(root.partition("/")[0])
         features = self.ask(lambda: self.zfs.features(root.partition("/")[0]))
-        return _Seen(replace(side, features=features), self.troubles, tree)
+        room = None if facts is None else _room(facts.about, root)
+        return _Seen(replace(side, features=features, root=root, room=room), self.troubles, tree)
 
     def _tree(self, facts: SourceFacts) -> Source | None:
         root, about = facts.root, facts.about
-        listed = self.ask(lambda: self.zfs.snapshots_and_bookmarks(root))
-        if listed is None:
+        checked = self.ask(lambda: self.zfs.checkup(root))
+        if checked is None:
             return None
+        listed = checked.listing
         tree = parse.tree(root, about, listed.snapshots, complete=True, bookmarks=listed.bookmarks)
         return Source(
             self.where,
             tree.without(facts.excluded),
-            self._kept(facts, tree),
+            self._kept(facts, tree, list(checked.holds)),
             keys=_keys(tree, about),
             live=frozenset(
                 each["mountpoint"].value
@@ -192,18 +192,21 @@ class _Source(_Looking):
             ),
             tree_options=_tree_options(self.home.job),
             way_options=next((_way_options(self.home.job, each) for each in self.home.job.destinations), ""),
+            sizes=Sizes(
+                checked.written,
+                {path: _bytes(about[tree.full(path)], "written") for path in tree.datasets},
+                {
+                    path: _bytes(about[tree.full(path)], "usedbydataset", "usedbysnapshots")
+                    for path in tree.datasets
+                },
+            ),
         )
 
-    def _kept(self, facts: SourceFacts, tree: Tree) -> Kept:
+    def _kept(self, facts: SourceFacts, tree: Tree, held: Sequence[str]) -> Kept:
         prefix = properties.BASE_PREFIX
         named = {
             name.removeprefix(prefix) for each in facts.about.values() for name in each if prefix in name
         }
-        held = [
-            name
-            for name, count in (self.ask(lambda: self.zfs.held_snapshots(facts.root)) or {}).items()
-            if count
-        ]
         tags = self.ask(lambda: self.zfs.holds(held)) or {} if held else {}
         ours = (tag for each in tags.values() for tag in each if tag.startswith(properties.HOLD_PREFIX))
         marks = (mark.name.split(".") for each in tree.datasets.values() for mark in each.bookmarks)
@@ -220,21 +223,39 @@ class _Receiver(_Looking):
         super().__init__(ends.receiver, ends.destination.label, ends)
         self.destination = ends.destination
         self.users = here.users
+        self.room: int | None = None
 
     def look(self) -> _Seen:
         root = self.destination.dataset
         about = self.ask(lambda: self.zfs.partial_properties(root))
         grants = properties.grants(about, root)
         copy = self._copy(root, gatekept=not grants.settings) if about is not None else None
-        if about is None and not self.troubles:
-            remedy = "the first push needs --force-non-incremental"
-            self.troubles.append(warning("no-copy", self.where, f"there is no {root} yet", remedy))
+        missing = about is None and not self.troubles
+        if missing:
+            self._first(root)
         side = self.side(root.partition("/")[0])
         if grants.settings:
             side = replace(side, features=self.ask(lambda: self.zfs.features(root.partition("/")[0])))
         if about is not None:
             side = replace(side, permissions=self._permissions(self.destination, grants))
-        return _Seen(side, self.troubles, copy=copy)
+        side = replace(side, root=root, room=self.room)
+        return _Seen(side, self.troubles, copy=copy, missing=missing)
+
+    def _first(self, root: str) -> None:
+        """What the first push needs: the dataset that the copy is to be made in, with room in it."""
+        above = root.rpartition("/")[0]
+        answer = self.ask(lambda: (self.zfs.available(above),)) if above else None
+        if answer == (None,):
+            what = f"there is no dataset {above}, which the copy would be below"
+            create = f"zfs create -p -o mountpoint=none -o canmount=off {above}"
+            remedy = create if "/" in above else f"zpool import {above}"
+            self.troubles.append(fails("no-copy", self.where, what, typed(self.where, remedy)))
+        elif not self.gone:
+            what = f"there is no {root} yet: a first push, in full, is done only where it is told so"
+            options = _way_options(self.home.job, self.destination)
+            remedy = f"cyber-zfs-backup {options} --force-non-incremental"
+            self.troubles.append(fails("no-copy", self.where, what, remedy))
+        self.room = answer[0] if answer else None
 
     def _permissions(self, destination: Destination, grants: properties.Grants) -> Permissions | None:
         user = self.users.get(destination.ssh, "root")
@@ -252,6 +273,7 @@ class _Receiver(_Looking):
         if about is None or listed is None:
             return None
         tree = parse.tree(root, about, listed, complete=True)
+        self.room = _room(about, root)
 
         def complete(source: Zfs, mine: Tree) -> Copy:
             return Copy(
@@ -307,6 +329,17 @@ def _value(about: Mapping[str, parse.Property], name: str) -> str:
     return about[name].value if name in about else ""
 
 
+def _room(about: parse.Properties, root: str) -> int | None:
+    """What the root could still take; ``None`` where that was not asked."""
+    return _bytes(about[root], "available") if "available" in about.get(root, {}) else None
+
+
+def _bytes(about: Mapping[str, parse.Property], *names: str) -> int:
+    """The sum of properties that are numbers of bytes; what is none counts as 0."""
+    values = (_value(about, name) for name in names)
+    return sum(int(value) for value in values if value.isascii() and value.isdigit())
+
+
 def _still(about: Mapping[str, parse.Property]) -> Still:
     return Still(*(_value(about, name) for name in ("mountpoint", "canmount", "mounted", "readonly")))
 
@@ -319,45 +352,3 @@ def _keys(tree: Tree, about: parse.Properties) -> dict[str, Key]:
         if root not in ("", "-"):
             found[path] = Key(root, _value(each, "keystatus"))
     return found
-
-
-def _with_past(side: Side, notes: dict[tuple[str, str], list[Usage]]) -> Side:
-    if side.pool is None:
-        return side
-    return replace(side, pool=replace(side.pool, past=tuple(notes.get((side.where, side.pool.name), ()))))
-
-
-def _read_notes(past: Journal) -> dict[tuple[str, str], list[Usage]]:
-    notes: dict[tuple[str, str], list[Usage]] = {}
-    try:
-        for row in past.rows():
-            try:
-                use = Usage(datetime.fromtimestamp(int(row["time"]), UTC), int(row["allocated"]))
-                notes.setdefault((str(row["where"]), str(row["pool"])), []).append(use)
-            except (KeyError, TypeError, ValueError, OverflowError, OSError):
-                continue
-    except OSError as error:
-        _log.debug("%s: %s", past.path, error)
-    return notes
-
-
-def _note(past: Journal, sides: Sequence[Side], now: datetime) -> None:
-    """For the next call. Who may not write there (an ordinary user, perhaps) is told of no growth, that is
-    all."""
-    lines = [
-        json.dumps(
-            {
-                "time": int(now.timestamp()),
-                "where": side.where,
-                "pool": pool.name,
-                "allocated": pool.allocated,
-            }
-        )
-        + "\n"
-        for side in sides
-        if (pool := side.pool) is not None
-    ]
-    try:
-        past.add(lines)
-    except OSError as error:
-        _log.debug("%s: %s", past.path, error)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ..model import sizes
 from ..model.names import join
 from ..model.trees import Tree
 from ..plan.conflicts import Conflict, evidence
@@ -123,11 +124,4 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def size(number: int) -> str:
-    """A number of bytes for people: ``17.3 MiB``."""
-    value = float(number)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
+size = sizes.size

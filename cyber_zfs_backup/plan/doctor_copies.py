@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from ..model.names import join, own_time
 from ..model.trees import Tree
+from .doctor_room import Sizes
 from .findings import Finding, fails, good, typed, warning
 from .ledger import Ledger
 
@@ -75,6 +76,7 @@ class Source:
     live: frozenset[str] = frozenset()
     tree_options: str = ""
     way_options: str = ""
+    sizes: Sizes = field(default_factory=Sizes)
 
 
 def examine_source(source: Source, now: datetime) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ..model.sizes import size
 from .findings import Finding, fails, good, typed, warning
 
 OLDEST = (2, 1, 0)
@@ -20,6 +21,9 @@ the next receive is likely to find none."""
 
 DAYS_LEFT = 30
 """A pool that is full sooner is told of."""
+
+WORTH_TELLING = 3650
+"""Days: what lies farther ahead nobody can tell."""
 
 CLOCK_WARNING = 10.0
 CLOCK_FAILS = 3600.0
@@ -73,6 +77,14 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """How much is added: bytes a day, as measured in so many days."""
+
+    a_day: float
+    days: float
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """What ``zfs version`` says: of the commands, and of the kernel's module."""
 
@@ -110,16 +122,21 @@ class Side:
     features: Mapping[str, str] | None = None
     """Pool feature to ``disabled``, ``enabled`` or ``active``."""
     permissions: Permissions | None = None
+    root: str = ""
+    """The tree's, or the copy's, full name."""
+    room: int | None = None
+    """Bytes that the root could still take: what quotas, and ZFS's own reserve, leave of the pool."""
 
 
-def examine_side(side: Side, now: datetime) -> Iterator[Finding]:
-    """All that one host shows by itself."""
+def examine_side(side: Side, now: datetime, tree: Growth | None = None) -> Iterator[Finding]:
+    """All that one host shows by itself. ``tree`` is how fast the tree itself grows at most: of a pool that
+    was not looked at before it tells something, too."""
     if side.version is not None:
         yield _version(side.where, side.version)
     if side.pool is not None:
         yield _health(side.where, side.pool)
         yield _capacity(side.where, side.pool)
-        yield from _growth(side.where, side.pool, now)
+        yield _growth(side, side.pool, now, tree)
     if side.permissions is not None:
         yield from _permissions(side.where, side.permissions)
 
@@ -204,25 +221,35 @@ def _capacity(where: str, pool: Pool) -> Finding:
     return good("pool-capacity", where, what)
 
 
-def _growth(where: str, pool: Pool, now: datetime) -> Iterator[Finding]:
-    """From the oldest note of the last month that is a day old: what was taken and given back since then."""
+def _growth(side: Side, pool: Pool, now: datetime, tree: Growth | None) -> Finding:
+    """From the oldest note of the last month that is a day old: what was taken and given back since then.
+    Without one, from the tree's own growth."""
+    where = side.where
     recent = [use for use in pool.past if timedelta(days=1) <= now - use.when <= timedelta(days=31)]
-    if not recent:
-        yield good(
+    if recent:
+        days = (now - recent[0].when) / timedelta(days=1)
+        rate = (pool.allocated - recent[0].allocated) / days
+        what = f"pool {pool.name} grows by {size(rate)} a day"
+    elif tree is not None:
+        rate, days = tree.a_day, tree.days
+        what = (
+            f"pool {pool.name} grows by at most {size(rate)} a day, as the snapshots of {days:.0f} days tell"
+        )
+    else:
+        return good(
             "pool-growth", where, f"pool {pool.name}: how fast it grows is known from tomorrow's call on"
         )
-        return
-    days = (now - recent[0].when) / timedelta(days=1)
-    rate = (pool.allocated - recent[0].allocated) / days
     if rate <= 0:
-        yield good("pool-growth", where, f"pool {pool.name} has not grown in {days:.0f} days")
-        return
-    left = pool.free / rate
-    what = f"pool {pool.name} grows by {rate / 2**30:.1f} GiB a day, and is full in {left:.0f} days"
+        return good("pool-growth", where, f"pool {pool.name} has not grown in {days:.0f} days")
+    left = (pool.free if side.room is None else min(pool.free, side.room)) / rate
+    if left > WORTH_TELLING:
+        return good("pool-growth", where, f"{what}, and is not full for many years")
+    what = f"{what}, and is full in {left:.0f} days"
     if left < DAYS_LEFT:
-        yield warning("pool-growth", where, what, "make room before that, or keep fewer snapshots")
-    else:
-        yield good("pool-growth", where, what)
+        return warning(
+            "pool-growth", where, what, "make room before that, add disks, or keep fewer snapshots"
+        )
+    return good("pool-growth", where, what)
 
 
 def _clocks(source: Side, receiver: Side, ahead: float) -> Finding:

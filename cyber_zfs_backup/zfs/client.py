@@ -14,6 +14,7 @@ from ..hosts.protocol import Finished, Host
 from ..model.trees import Bookmark, Snapshot
 from ..plan.doctor_pools import Pool, Version
 from . import commands, parse, pools
+from .checkup import Checkup, list_checkup, parse_checkup
 from .delegation import allowed, granted
 from .errors import Trouble, ZfsError, said
 
@@ -91,6 +92,10 @@ class Zfs:
     def snapshots_and_bookmarks(self, root: str) -> parse.Listing:
         """Every snapshot and every bookmark of the tree, by full dataset name."""
         return self._ask(commands.list_with_bookmarks(root), parse.snapshots_and_bookmarks)
+
+    def checkup(self, root: str) -> Checkup:
+        """The same, with holds and sizes. Slow: reads each snapshot."""
+        return self._ask(list_checkup(root), parse_checkup)
 
     def bookmarks(self, root: str) -> Mapping[str, list[Bookmark]]:
         """Every bookmark of the tree, by full dataset name."""

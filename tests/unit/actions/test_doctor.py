@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from cyber_zfs_backup.actions.doctor import FILE, doctor_on
+from cyber_zfs_backup.actions.doctor import doctor_on
 from cyber_zfs_backup.actions.doctor_here import Here, look_here
+from cyber_zfs_backup.actions.doctor_notes import FILE
 from cyber_zfs_backup.actions.journal import Journal
 from cyber_zfs_backup.actions.result import ActionResult, Outcome
 from cyber_zfs_backup.config.job import Destination, SourceHost
@@ -84,7 +85,6 @@ def test_a_healthy_pair(tmp_path: Path) -> None:
     assert [call[:2] for call in rig.source.calls] == [
         ("zfs", "get"),
         ("zfs", "list"),
-        ("zfs", "list"),
         ("zfs", "holds"),
         ("zfs", "version"),
         ("zpool", "list"),
@@ -145,8 +145,76 @@ def test_no_copy_yet_and_no_destination(tmp_path: Path) -> None:
     rig = Rig("a")
     answering(rig.source)
     answering(rig.receiver)
-    assert bad(look(rig, tmp_path)) == [("no-copy", f"offsite:{THERE}")]
+    result = look(rig, tmp_path)
+    assert bad(result) == [("no-copy", f"offsite:{THERE}")]
+    assert result.outcome is Outcome.CRITICAL
+    assert result.findings[0].remedy == (
+        f"cyber-zfs-backup --dataset {ROOT} --ssh-destination offsite --zfs-receive-dataset {THERE} "
+        "--force-non-incremental"
+    )
+    assert any(each.kind == "room" for each in result.findings)
     assert bad(look(rig, tmp_path, destinations=())) == []
+
+
+@pytest.mark.parametrize(
+    ("copy", "remedy"),
+    [
+        ("vault/a/copy", "zfs create -p -o mountpoint=none -o canmount=off vault/a"),
+        ("lost/copy", "zpool import lost"),
+    ],
+)
+def test_nothing_to_put_the_copy_in(tmp_path: Path, copy: str, remedy: str) -> None:
+    rig = Rig("a")
+    answering(rig.source)
+    answering(rig.receiver)
+    found = look(rig, tmp_path, destination=Destination("offsite", copy)).findings
+    (told,) = (each for each in found if each.kind == "no-copy")
+    assert (told.severity, told.remedy) == (Severity.FAILS, f"as root there: {remedy}")
+
+
+def room_of(result: ActionResult) -> tuple[Severity, str]:
+    (found,) = (each for each in result.findings if each.kind == "room")
+    return found.severity, found.what
+
+
+@pytest.mark.parametrize(("capacity", "severity"), [(200_000, Severity.GOOD), (190_000, Severity.FAILS)])
+def test_a_first_push_must_fit(tmp_path: Path, capacity: int, severity: Severity) -> None:
+    rig = Rig("a", capacity=capacity)
+    answering(rig.source)
+    answering(rig.receiver)
+    rig.size = 60_000
+    rig.snap()
+    told = room_of(look(rig, tmp_path))
+    assert (told[0], "brings about 165.2 KiB" in told[1]) == (severity, True)
+
+
+@pytest.mark.parametrize(("size", "severity"), [(100_000, Severity.GOOD), (400_000, Severity.FAILS)])
+def test_what_the_next_push_brings_must_fit(tmp_path: Path, size: int, severity: Severity) -> None:
+    rig = Rig("a", capacity=400_000)
+    answering(rig.source)
+    answering(rig.receiver)
+    rig.first()
+    assert "brings about 0 B" in room_of(look(rig, tmp_path))[1]
+    rig.size = size
+    rig.write("a")
+    told = room_of(look(rig, tmp_path))
+    assert (told[0], f"brings about {size / 1024:.1f} KiB" in told[1]) == (severity, True)
+
+
+@pytest.mark.parametrize("fault", ["unreachable", "no zfs"])
+def test_of_a_receiver_that_says_nothing_no_room_is_told(tmp_path: Path, fault: str) -> None:
+    rig = healthy("a")
+    if fault == "unreachable":
+        rig.receiver.faults.unreachable = True
+    else:
+        rig.receiver.faults.garble = lambda finished: Finished(
+            finished.argv, 127, "", f"sh: 1: {finished.argv[0]}: not found\n"
+        )
+    result = look(rig, tmp_path)
+    assert not [each for each in result.findings if each.kind in ("room", "no-copy")]
+    assert result.outcome is Outcome.CRITICAL
+    (first, *_) = (each for each in result.findings if each.severity is Severity.FAILS)
+    assert (first.where, bool(first.remedy)) == (f"offsite:{THERE}", True)
 
 
 def test_a_copy_that_mounts_and_clocks_that_differ(tmp_path: Path) -> None:
@@ -185,15 +253,17 @@ def test_what_a_slow_line_may_explain_is_no_difference_of_clocks(
     assert [each.what for each in look(rig, tmp_path).findings if each.kind == "clock"] == [told]
 
 
-def test_growth_is_known_from_the_second_call_on(tmp_path: Path) -> None:
+def test_growth_is_guessed_at_first_and_known_from_the_second_call_on(tmp_path: Path) -> None:
     rig = healthy()
-    look(rig, tmp_path)
+    first = [each.what for each in look(rig, tmp_path).findings if each.kind == "pool-growth"]
+    assert len(first) == 2
+    assert all("grows by at most 300 B a day, as the snapshots of 1 days tell" in what for what in first)
     rig.wait(2 * DAY)
     rig.size = 50_000
     rig.night()
     grown = [each for each in look(rig, tmp_path).findings if each.kind == "pool-growth"]
     assert len(grown) == 2
-    assert all("a day, and is full in" in each.what for each in grown)
+    assert all("grows by" in each.what and "at most" not in each.what for each in grown)
     rows = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()]
     assert [row["pool"] for row in rows] == ["tank", "vault"] * 2
 

@@ -16,6 +16,7 @@ from cyber_zfs_backup.plan.doctor_copies import Copy, Kept, Key, Source, Still, 
 from cyber_zfs_backup.plan.doctor_here import KeyFile, Timer, Way, examine_timers, examine_way
 from cyber_zfs_backup.plan.doctor_pools import (
     Device,
+    Growth,
     Permissions,
     Pool,
     Side,
@@ -149,6 +150,29 @@ def test_growth(past: tuple[Usage, ...], severity: Severity, said: str) -> None:
     found = one("pool-growth", side(pool=replace(POOL, past=past)))
     assert found.severity is severity
     assert said in found.what
+
+
+@pytest.mark.parametrize(
+    ("a_day", "severity", "said"),
+    [
+        (0, GOOD, "has not grown in 20 days"),
+        (5 * TIB / 30, GOOD, "grows by at most 170.7 GiB a day, as the snapshots of 20 days tell"),
+        (5 * TIB / 29.9, WARNING, "and is full in 30 days"),
+        (5 * TIB / 3650, GOOD, "and is full in 3650 days"),
+        (5 * TIB / 3651, GOOD, "and is not full for many years"),
+    ],
+)
+def test_growth_of_a_pool_that_was_not_looked_at_before(a_day: float, severity: Severity, said: str) -> None:
+    found = one("pool-growth", examine_side(SIDE, NOW, Growth(a_day, 20)))
+    assert found.severity is severity
+    assert said in found.what
+    noted = replace(SIDE, pool=replace(POOL, past=(Usage(NOW - timedelta(days=10), 4 * TIB),)))
+    assert "at most" not in one("pool-growth", examine_side(noted, NOW, Growth(a_day, 20))).what
+
+
+def test_a_quota_leaves_less_than_the_pool_has() -> None:
+    small = replace(SIDE, room=TIB)
+    assert "full in 10 days" in one("pool-growth", examine_side(small, NOW, Growth(TIB / 10, 20))).what
 
 
 @pytest.mark.parametrize(

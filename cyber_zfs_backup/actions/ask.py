@@ -14,6 +14,7 @@ from ..model.trees import Tree
 from ..plan.compare import Token
 from ..plan.ledger import Ledger
 from ..zfs import parse
+from ..zfs.client import Zfs
 from ..zfs.properties import Grants, grants
 from .ends import Ends, PushFacts
 
@@ -114,7 +115,7 @@ def ask_whole(ends: Ends, facts: PushFacts) -> Answers:
     source = parse.tree(
         facts.root, facts.about, mine.snapshots, complete=True, bookmarks=mine.bookmarks
     ).without(facts.excluded)
-    return Answers(source, receiver, _tokens(ends, source, receiver), granted)
+    return Answers(source, receiver, tokens_of(ends.source, source, receiver), granted)
 
 
 def names_to_ask(ledger: Ledger, path: str, target: str) -> tuple[str, ...]:
@@ -126,18 +127,18 @@ def _full(root: str, wanted: Mapping[str, Iterable[str]]) -> list[str]:
     return [f"{join(root, path)}@{name}" for path, names in wanted.items() for name in names]
 
 
-def _tokens(ends: Ends, source: Tree, receiver: Tree | None) -> dict[str, Token]:
-    """What the source says of each resume token, by the receiver's path."""
+def tokens_of(zfs: Zfs, source: Tree, receiver: Tree | None) -> dict[str, Token]:
+    """What the source (its ``zfs``, and its tree) says of each resume token, by the receiver's path."""
     datasets = receiver.datasets if receiver else {}
     texts = {path: dataset.resume_token for path, dataset in datasets.items() if dataset.resume_token}
-    return {path: _token(ends, source, text) for path, text in texts.items()}
+    return {path: _token(zfs, source, text) for path, text in texts.items()}
 
 
-def _token(ends: Ends, source: Tree, text: str) -> Token:
+def _token(zfs: Zfs, source: Tree, text: str) -> Token:
     """What a token asks for. It comes from the far side and is untrusted: the name in it says nothing. zfs
     looks for the snapshot by its GUID (libzfs, guid_to_name; measured after renames and exchanged names), and
     so it must be one of this tree."""
-    contents = ends.source.token_contents(text)
+    contents = zfs.token_contents(text)
     if contents is None:
         return Token(text, why_not="a partial receive that this source can no longer continue")
     dataset, _, name = contents.to_name.partition("@")

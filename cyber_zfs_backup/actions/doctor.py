@@ -17,6 +17,7 @@ from ..model.trees import Tree
 from ..plan.doctor_copies import Copy, Kept, Key, Source, Still, examine_copy, examine_source
 from ..plan.doctor_here import examine_timers, examine_way
 from ..plan.doctor_pools import Permissions, Side, examine_both, examine_side
+from ..plan.doctor_push import examine_push
 from ..plan.doctor_room import Sizes, examine_room, growth
 from ..plan.findings import Finding, Severity, fails, typed, worst
 from ..zfs import parse, properties
@@ -24,7 +25,7 @@ from ..zfs.client import Zfs
 from ..zfs.delegation import RECEIVING
 from ..zfs.errors import Trouble, ZfsError
 from . import report
-from .ask import Asked
+from .ask import Asked, tokens_of
 from .doctor_here import Here, look_here
 from .doctor_notes import FILE, note, read_notes, with_past
 from .ends import DamagedRecordError, Ends, Home, SourceFacts, read_source
@@ -79,7 +80,7 @@ def doctor_on(home: Home, ways: Sequence[Ends], here: Here, past: Journal) -> Ac
         found += examine_both(source.side, each.side)
         there = each.copy(home.source, mine.tree) if mine is not None and each.copy is not None else None
         if mine is not None and there is not None:
-            found += examine_copy(mine, there, now)
+            found += [*examine_copy(mine, there, now), *examine_push(mine, there, now)]
         if mine is not None and (there is not None or each.missing):
             found += examine_room(mine.tree, mine.sizes, each.side, there.tree if there else None)
     note(past, [each.side for each in seen], now)
@@ -167,7 +168,7 @@ class _Source(_Looking):
     def look(self) -> _Seen:
         root = self.home.job.dataset
         facts = self.ask(lambda: read_source(self.home))
-        tree = None if facts is None else self._tree(facts)
+        tree = None if facts is None else self.ask(lambda: self._tree(facts))
         side = self.side(root.partition("/")[0])
         features = self.ask(lambda: self.zfs.features(root.partition("/")[0]))
         room = None if facts is None else _room(facts.about, root)
@@ -191,12 +192,14 @@ class _Source(_Looking):
                 if "mounted" in each and each["mounted"].value == "yes" and "mountpoint" in each
             ),
             tree_options=_tree_options(self.home.job),
+            excluded=facts.excluded,
             way_options=next((_way_options(self.home.job, each) for each in self.home.job.destinations), ""),
             sizes=Sizes(
                 checked.written,
-                {path: _bytes(about[tree.full(path)], "written") for path in tree.datasets},
+                _written(about, tree),
                 {
-                    path: _bytes(about[tree.full(path)], "usedbydataset", "usedbysnapshots")
+                    path: parse.number_of(about[tree.full(path)], "usedbydataset")
+                    + parse.number_of(about[tree.full(path)], "usedbysnapshots")
                     for path in tree.datasets
                 },
             ),
@@ -227,9 +230,9 @@ class _Receiver(_Looking):
 
     def look(self) -> _Seen:
         root = self.destination.dataset
-        about = self.ask(lambda: self.zfs.partial_properties(root))
+        about = self.ask(lambda: self.zfs.verify_properties(root))
         grants = properties.grants(about, root)
-        copy = self._copy(root, gatekept=not grants.settings) if about is not None else None
+        copy = self.ask(lambda: self._copy(about, gatekept=not grants.settings)) if about else None
         missing = about is None and not self.troubles
         if missing:
             self._first(root)
@@ -267,39 +270,34 @@ class _Receiver(_Looking):
         wanted = ("destroy",) if grants.destroys else ()
         return Permissions(user, destination.dataset, given, RECEIVING, wanted)
 
-    def _copy(self, root: str, *, gatekept: bool) -> Callable[[Zfs, Tree], Copy] | None:
+    def _copy(self, first: parse.Properties, *, gatekept: bool) -> Callable[[Zfs, Tree], Copy] | None:
+        root = self.destination.dataset
         about = self.ask(lambda: (self.zfs.back_properties if gatekept else self.zfs.tree_properties)(root))
         listed = self.ask(lambda: self.zfs.all_snapshots(root))
         if about is None or listed is None:
             return None
         tree = parse.tree(root, about, listed, complete=True)
         self.room = _room(about, root)
+        # A dataset that has appeared between the two questions is not looked at.
+        tree = tree.without(path for path in tree.datasets if tree.full(path) not in first)
+        written = {
+            path: size
+            for path, size in _written(first, tree).items()
+            if size and tree.datasets[path].snapshots
+        }
 
         def complete(source: Zfs, mine: Tree) -> Copy:
             return Copy(
                 self.where,
                 tree,
                 _way_options(self.home.job, self.destination),
-                unfinished={
-                    path: _wanted(source, mine, dataset.resume_token)
-                    for path, dataset in tree.datasets.items()
-                    if dataset.resume_token
-                },
+                tokens=tokens_of(source, mine, tree),
+                written=written,
                 still={} if gatekept else {path: _still(about[tree.full(path)]) for path in tree.datasets},
                 keys=_keys(tree, about),
             )
 
         return complete
-
-
-def _wanted(source: Zfs, mine: Tree, token: str) -> str | None:
-    """The name (on the source) of what a token asks for; its own words come from the far side and say
-    nothing."""
-    contents = source.token_contents(token)
-    if contents is None:
-        return None
-    named = (dataset.by_guid().get(contents.to_guid) for dataset in mine.datasets.values())
-    return next((snapshot.name for snapshot in named if snapshot is not None), None)
 
 
 def _tree_options(job: Job) -> str:
@@ -329,15 +327,14 @@ def _value(about: Mapping[str, parse.Property], name: str) -> str:
     return about[name].value if name in about else ""
 
 
+def _written(about: parse.Properties, tree: Tree) -> dict[str, int]:
+    """The bytes that were written to each dataset since its newest snapshot, by its path."""
+    return {path: parse.number_of(about[tree.full(path)], "written") for path in tree.datasets}
+
+
 def _room(about: parse.Properties, root: str) -> int | None:
     """What the root could still take; ``None`` where that was not asked."""
-    return _bytes(about[root], "available") if "available" in about.get(root, {}) else None
-
-
-def _bytes(about: Mapping[str, parse.Property], *names: str) -> int:
-    """The sum of properties that are numbers of bytes; what is none counts as 0."""
-    values = (_value(about, name) for name in names)
-    return sum(int(value) for value in values if value.isascii() and value.isdigit())
+    return parse.number_of(about[root], "available") if "available" in about.get(root, {}) else None
 
 
 def _still(about: Mapping[str, parse.Property]) -> Still:

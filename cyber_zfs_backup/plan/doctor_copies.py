@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ..model.names import join, own_time
+from ..model.names import join, own_time, parent
 from ..model.trees import Tree
+from .compare import Token
 from .doctor_room import Sizes
 from .findings import Finding, fails, good, typed, warning
 from .ledger import Ledger
@@ -53,21 +54,22 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """The receiver's tree, and what goes with it by its paths. ``unfinished`` is the name of the snapshot
-    that each resume token asks for, or ``None`` where the source cannot go on from it."""
+    """The receiver's tree, and what goes with it by its paths. ``tokens`` are its partial receives,
+    ``written`` the bytes that were written to a dataset since its newest snapshot, where there are any."""
 
     where: str
     tree: Tree
     way_options: str = ""
-    unfinished: Mapping[str, str | None] = field(default_factory=dict)
+    tokens: Mapping[str, Token] = field(default_factory=dict)
+    written: Mapping[str, int] = field(default_factory=dict)
     still: Mapping[str, Still] = field(default_factory=dict)
     keys: Mapping[str, Key] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The source's tree. ``live`` are the mount points in use there. ``tree_options`` name the tree in a
-    command of ours, ``way_options`` a copy too."""
+    """The source's tree, without the ``excluded`` paths. ``live`` are the mount points in use there.
+    ``tree_options`` name the tree in a command of ours, ``way_options`` a copy too."""
 
     where: str
     tree: Tree
@@ -77,6 +79,7 @@ class Source:
     tree_options: str = ""
     way_options: str = ""
     sizes: Sizes = field(default_factory=Sizes)
+    excluded: frozenset[str] = frozenset()
 
 
 def examine_source(source: Source, now: datetime) -> Iterator[Finding]:
@@ -147,9 +150,9 @@ def _forgotten(source: Source, now: datetime) -> Iterator[Finding]:
 
 
 def _tokens(copy: Copy, now: datetime) -> Iterator[Finding]:
-    for path, name in copy.unfinished.items():
-        full = copy.tree.full(path)
-        if name is None:
+    for path, token in copy.tokens.items():
+        full, name = copy.tree.full(path), token.name
+        if not token.usable:
             what = f"{full} has a partial receive that the source can no longer continue"
             yield warning(
                 "token",
@@ -167,7 +170,7 @@ def _tokens(copy: Copy, now: datetime) -> Iterator[Finding]:
                 what,
                 f"push again: it goes on from there; else {typed(copy.where, f'zfs receive -A {full}')}",
             )
-    if not copy.unfinished:
+    if not copy.tokens:
         yield good("token", copy.where, "no partial receive is left")
 
 
@@ -227,7 +230,8 @@ def _mounts(source: Source, copy: Copy) -> Iterator[Finding]:
             over = ", where the source's own data are mounted" if shadows else ""
             what = f"{full} mounts at {still.mountpoint}{over}"
             yield warning("mount", copy.where, what, typed(copy.where, calm))
-        if not path and still.readonly == "off":
+        above = copy.still.get(parent(path) or "", Still()) if path else Still()
+        if still.readonly == "off" and above.readonly != "off":
             told = True
             what = f"{full} can be written to: what is written there stops the next push"
             yield warning("mount", copy.where, what, typed(copy.where, f"zfs set readonly=on {full}"))

@@ -12,6 +12,7 @@ import pytest
 
 from cyber_zfs_backup.model.names import own_name
 from cyber_zfs_backup.model.trees import Dataset, Snapshot, Tree
+from cyber_zfs_backup.plan.compare import Token
 from cyber_zfs_backup.plan.doctor_copies import Copy, Kept, Key, Source, Still, examine_copy, examine_source
 from cyber_zfs_backup.plan.doctor_here import KeyFile, Timer, Way, examine_timers, examine_way
 from cyber_zfs_backup.plan.doctor_pools import (
@@ -328,7 +329,14 @@ def test_destinations_that_get_nothing(record: Record, told: bool) -> None:
     ],
 )
 def test_partial_receives(wanted: str | None, severity: Severity | None, remedy: str) -> None:
-    found = of("token", examine_copy(source(), replace(copy(), unfinished={"": wanted}), NOW))
+    found = of(
+        "token",
+        examine_copy(
+            source(),
+            replace(copy(), tokens={"": Token("1-a-b-c", wanted or "", 7, usable=wanted is not None)}),
+            NOW,
+        ),
+    )
     assert [finding.severity for finding in found] == ([severity] if severity else [])
     assert all(
         remedy in finding.remedy and "zfs receive -A vault/copy" in finding.remedy for finding in found
@@ -382,6 +390,10 @@ def test_what_would_mount() -> None:
     assert one("mount", examine_copy(live, calm, NOW)).severity is GOOD
     writable = replace(copy(), still={"": replace(still[""], readonly="off")})
     assert one("mount", examine_copy(live, writable, NOW)).remedy.endswith("zfs set readonly=on vault/copy")
+    # What inherits it from there is not told of, what has it of its own is.
+    writable = replace(copy(), still={"": still[""], "a": replace(still[""], readonly="off")})
+    writable = replace(writable, still={**writable.still, "a/b": replace(still[""], readonly="off")})
+    assert one("mount", examine_copy(live, writable, NOW)).remedy.endswith("zfs set readonly=on vault/copy/a")
 
 
 @pytest.mark.parametrize(
@@ -485,4 +497,4 @@ def test_every_finding_that_is_not_good_has_a_remedy_and_the_worst_counts() -> N
 
 
 def test_facts_are_values() -> None:
-    assert Copy("a", tree("b", top=dataset()), "", MappingProxyType({})).unfinished == {}
+    assert Copy("a", tree("b", top=dataset()), "", MappingProxyType({})).tokens == {}

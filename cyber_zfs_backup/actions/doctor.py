@@ -15,7 +15,7 @@ from ..hosts.errors import HostError
 from ..hosts.local import LocalHost
 from ..model.trees import Tree
 from ..plan.doctor_copies import Copy, Kept, Key, Source, Still, examine_copy, examine_source
-from ..plan.doctor_here import examine_timers, examine_way
+from ..plan.doctor_here import examine_services, examine_timers, examine_way
 from ..plan.doctor_pools import Permissions, Side, examine_both, examine_side
 from ..plan.doctor_push import examine_push
 from ..plan.doctor_room import Sizes, examine_room, growth
@@ -67,6 +67,7 @@ def doctor_on(home: Home, ways: Sequence[Ends], here: Here, past: Journal) -> Ac
     source = _Source(home).look()
     now = home.clock()
     found = [*examine_timers(here.timers, now, root=here.root)]
+    found += examine_services(here.timers or (), here.ways.values())
     for way in here.ways.values():
         found += examine_way(way)
     seen = [source, *copies()]

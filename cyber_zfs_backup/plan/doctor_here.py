@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from .findings import HERE, Finding, fails, good, warning
 
-LATE = timedelta(days=2)
-"""A nightly timer that has not fired for so long has missed a night."""
+NIGHTLY = timedelta(days=1)
+GRACE = timedelta(days=1)
+"""A timer that has not fired for its period and so long has missed a turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A timer unit and the service that it starts. ``enabled`` and ``result`` are systemd's words."""
+    """A timer unit and the service that it starts. ``enabled`` and ``result`` are systemd's words; ``every``
+    is the longest time between two turns, ``None`` where systemd did not say; ``config`` is the ssh
+    configuration that the service names."""
 
     name: str
     enabled: str
@@ -23,6 +26,13 @@ class Timer:
     last: datetime | None
     result: str
     service: str
+    every: timedelta | None = None
+    config: str = ""
+
+    @property
+    def starts(self) -> bool:
+        """Whether it starts anything by itself."""
+        return self.enabled in ("enabled", "enabled-runtime", "static", "generated") and self.active
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,8 @@ class Way:
     known: bool
     known_hosts: str
     hidden: tuple[str, ...] = ()
+    blocked: Mapping[str, str] = field(default_factory=dict)
+    """Files that the service may not read, each with what stands in its way: itself, or a folder above."""
     trouble: str = ""
     """What ssh says where it cannot even read its configuration."""
 
@@ -75,12 +87,12 @@ def examine_timers(
 
 
 def _timer(timer: Timer, now: datetime) -> Iterator[Finding]:
-    if timer.enabled not in ("enabled", "enabled-runtime", "static", "generated") or not timer.active:
+    if not timer.starts:
         active = "active" if timer.active else "not active"
         what = f"{timer.name} is {timer.enabled or 'not enabled'} and {active}"
         remedy = f"systemctl enable --now {timer.name}"
         yield warning("timer", HERE, f"{what}: no backup starts by itself", remedy)
-    elif timer.last is not None and now - timer.last > LATE:
+    elif timer.last is not None and now - timer.last > (timer.every or NIGHTLY) + GRACE:
         days = (now - timer.last) // timedelta(days=1)
         what = f"{timer.name} has not fired for {days} days"
         yield warning("timer", HERE, what, f"systemctl list-timers {timer.name}; systemctl cat {timer.name}")
@@ -90,6 +102,18 @@ def _timer(timer: Timer, now: datetime) -> Iterator[Finding]:
     if timer.result not in ("", "success"):
         what = f"the last run of {timer.service} failed ({timer.result})"
         yield warning("last-run", HERE, what, f"journalctl -u {timer.service} -n 50")
+
+
+def examine_services(timers: Iterable[Timer], ways: Iterable[Way]) -> Iterator[Finding]:
+    """Whether what was looked at is what the nightly service does: it may go by another ssh configuration."""
+    theirs = {timer.config: timer.service for timer in timers if timer.starts and timer.config}
+    mine = {way.config for way in ways}
+    if theirs and mine and not mine & set(theirs):
+        config, service = next(iter(theirs.items()))
+        what = (
+            f"{service} goes by {config}, and this call by {min(mine) or 'the configuration of ssh itself'}"
+        )
+        yield warning("service", HERE, what, f"cyber-zfs-backup doctor --ssh-config {config}")
 
 
 def examine_way(way: Way) -> Iterator[Finding]:
@@ -112,6 +136,21 @@ def _hidden(way: Way) -> Iterator[Finding]:
         what = f"{path} is hidden from cyber-zfs-backup.service (ProtectHome)"
         remedy = "move it to /etc/ssh and name it in the ssh configuration, or set ProtectHome=read-only"
         yield fails("ssh", HERE, what, remedy)
+    for path, by in way.blocked.items():
+        if path in way.hidden:
+            continue
+        where = path if by == path else f"{path} (in {by})"
+        what = (
+            f"{where} cannot be read by cyber-zfs-backup.service: its root has no right to pass over the "
+            "permissions of others' files (CapabilityBoundingSet)"
+        )
+        chown = f"chown root: {path}"
+        yield fails(
+            "ssh",
+            HERE,
+            what,
+            chown if by == path else f"move it to /etc/ssh, {chown}, and name it from there",
+        )
 
 
 def _keys(way: Way) -> Iterator[Finding]:
@@ -120,7 +159,7 @@ def _keys(way: Way) -> Iterator[Finding]:
         if key.mode & 0o077:
             what = f"{key.path} can be read by others (mode {key.mode:04o}): ssh refuses such a key"
             yield fails("key", HERE, what, f"chmod 600 {key.path}")
-        if key.owner != 0:
+        if key.owner != 0 and key.path not in way.blocked:
             what = (
                 f"{key.path} belongs to user {key.owner}: whoever that is can push, and read what comes back"
             )

@@ -10,6 +10,7 @@ from .ground import RECEIVER, SOURCE, Ground
 from .lab import CLIENT_KEY, KNOWN_HOSTS, Lab, Product
 
 LATER = "2037-01-01T00:00:00Z"
+OLD = "2026-01-02T00:00:00Z"
 NOBODY = "c" * 16
 GONE = "d" * 16
 
@@ -27,14 +28,14 @@ def doctor(ground: Ground) -> tuple[int, dict[str, list[dict[str, str]]]]:
     ran = ground.call("doctor", "--dataset", SOURCE, *where)
     found: dict[str, list[dict[str, str]]] = {}
     for each in ran.action("doctor")["findings"]:
-        if each["severity"] != "good" and each["kind"] not in ("timer", "last-run"):
+        if each["severity"] != "good" and each["kind"] not in ("timer", "last-run", "service"):
             found.setdefault(each["kind"], []).append(each)
     return ran.status, found
 
 
 def test_what_it_finds_is_mended_by_what_it_says(ground: Ground) -> None:
     status, found = doctor(ground)
-    assert list(found) == ["no-copy"]
+    assert (status, list(found)) == (2, ["no-copy"])
     ground.push_first()
     # A guest may have no timer of ours: that is its only warning.
     status, found = doctor(ground)
@@ -53,6 +54,11 @@ def test_what_it_finds_is_mended_by_what_it_says(ground: Ground) -> None:
         zpool attach -f {pool} /run/lab/pools/{pool} /run/lab/second
         zpool wait -t resilver {pool}
         zpool offline {pool} /run/lab/second
+        base=$(zfs list -H -o name -t snapshot {SOURCE}/b | grep -v {LATER} | tail -n 1)
+        mount | grep -q " /{SOURCE}/b " || zfs mount {SOURCE}/b
+        head -c 8M /dev/urandom > /{SOURCE}/b/some
+        zfs snapshot {SOURCE}/b@{OLD}
+        zfs send -w -i "$base" {SOURCE}/b@{OLD} | head -c 4M | zfs receive -s -u {RECEIVER}/b || :
         chmod 644 {CLIENT_KEY}
         mv {KNOWN_HOSTS} /run/known
     """)
@@ -70,6 +76,7 @@ def test_what_it_finds_is_mended_by_what_it_says(ground: Ground) -> None:
         "leaked": 2,
         "mount": 2,
         "pool-health": 1,
+        "token": 1,
     }
     assert any("where the source's own data are mounted" in each["what"] for each in found["mount"])
     # Typed as they stand.
@@ -77,11 +84,13 @@ def test_what_it_finds_is_mended_by_what_it_says(ground: Ground) -> None:
     remedies += [each["remedy"].removeprefix("as root there: ") for each in found["mount"]]
     for remedy in remedies:
         ground.sh(remedy.replace("cyber-zfs-backup", program, 1) if remedy.startswith("cyber-") else remedy)
-    assert "zpool status -v" in found["pool-health"][0]["remedy"]
-    ground.sh(
-        f"zpool online {pool} /run/lab/second; zpool wait -t resilver {pool}; "
-        f"zpool detach {pool} /run/lab/second; rm /run/lab/second"
-    )
+    (health,) = found["pool-health"]
+    assert health["remedy"] == f"as root there: zpool online {pool} /run/lab/second"
+    ground.sh(health["remedy"].removeprefix("as root there: "))
+    (token,) = found["token"]
+    assert f"@{OLD}" in token["what"]
+    ground.sh(token["remedy"].rpartition("as root there: ")[2])
+    ground.sh(f"zpool wait -t resilver {pool}; zpool detach {pool} /run/lab/second; rm /run/lab/second")
     status, found = doctor(ground)
     assert (status in (0, 1), found) == (True, {})
     ran = ground.run("--action", "snapshot", "push")

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from cyber_zfs_backup.actions.doctor import doctor_on
-from cyber_zfs_backup.actions.doctor_here import Here, look_here
+from cyber_zfs_backup.actions.doctor_here import Here, blocked, look_here
 from cyber_zfs_backup.actions.doctor_notes import FILE
 from cyber_zfs_backup.actions.journal import Journal
 from cyber_zfs_backup.actions.result import ActionResult, Outcome
@@ -306,6 +307,7 @@ UnitFileState=enabled
 ActiveState=active
 LastTriggerUSec=@1764201600
 Unit=cyber-zfs-backup.service
+TimersCalendar={ OnCalendar=Mon,Thu *-*-* 02:00:00 ; next_elapse=Mon 2026-11-30 02:00:00 UTC }
 
 Id=cyber-zfs-backup@tank-data.timer
 LoadState=loaded
@@ -316,13 +318,38 @@ Unit=cyber-zfs-backup@tank-data.service
 """
 
 
-def systemctl(timers: str, protect: str = "read-only", status: int = 0) -> object:
+START = (
+    "{ path=/usr/bin/cyber-zfs-backup ; argv[]=cyber-zfs-backup --ssh-config=/etc/ssh/x.conf --dataset=a ; "
+    "ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=0 ; code=(null) ; status=0/0 }"
+)
+WEEKLY = """\
+Normalized form: Mon,Thu *-*-* 02:00:00
+    Next elapse: Mon 2026-11-30 02:00:00 UTC
+       From now: 2 days left
+       Iter. #2: Thu 2026-12-03 02:00:00 UTC
+       From now: 5 days left
+   Iteration #3: Mon 2026-12-07 02:00:00 UTC
+       From now: 1 week 2 days left
+"""
+
+
+def systemctl(
+    timers: str,
+    protect: str = "read-only",
+    status: int = 0,
+    capabilities: str = "cap_dac_override cap_sys_admin",
+) -> object:
     def run(argv: Sequence[str]) -> Finished:
+        if "systemd-analyze" in argv:
+            assert argv[-1] == "Mon,Thu *-*-* 02:00:00"
+            return Finished(tuple(argv), 0, WEEKLY, "")
         asked = argv[argv.index("-p") + 1]
-        if asked == "ProtectHome":
-            text = f"ProtectHome={protect}\n"
-        elif asked == "Id,Result":
-            text = "".join(f"Id={unit}\nResult=exit-code\n\n" for unit in argv[argv.index("--") + 1 :])
+        if asked.startswith("ProtectHome"):
+            text = f"ProtectHome={protect}\nCapabilityBoundingSet={capabilities}\n"
+        elif asked.startswith("Id,Result"):
+            text = "".join(
+                f"Id={unit}\nResult=exit-code\nExecStart={START}\n\n" for unit in argv[argv.index("--") + 1 :]
+            )
         else:
             text = timers
         return Finished(tuple(argv), status, text, "")
@@ -341,6 +368,8 @@ def test_timers_are_read_from_systemd() -> None:
         "exit-code",
     )
     assert first.last == datetime.fromtimestamp(1764201600, UTC)
+    assert (first.every, second.every) == (timedelta(days=4), None)
+    assert first.config == "/etc/ssh/x.conf"
     assert (second.active, second.last, second.service) == (False, None, "cyber-zfs-backup@tank-data.service")
     gone = "Id=cyber-zfs-backup.timer\nLoadState=not-found\nUnit=\n"
     assert look_here((), systemctl(gone)).timers == ()  # type: ignore[arg-type]
@@ -372,7 +401,91 @@ def test_ssh_is_seen_as_its_configuration_has_it(tmp_path: Path, monkeypatch: py
     way = here.ways["offsite"]
     assert [(each.path, each.mode) for each in way.keys] == [(str(key), 0o640)]
     assert (way.known, way.hidden) == (True, (str(config), str(key), str(known)))
+    assert way.blocked == {}
+    # The package's service has not all of root's rights.
+    key.chmod(0o000)
+    strict = systemctl("", capabilities="cap_sys_admin")
+    assert str(key) in look_here((SourceHost(), *ends), strict).ways["offsite"].blocked  # type: ignore[arg-type]
+    assert look_here((SourceHost(), *ends), systemctl("")).ways["offsite"].blocked == {}  # type: ignore[arg-type]
     other = here.ways["other"]
     assert (other.known, other.keys) == (False, ())
     config.write_text("Nonsense yes\n")
     assert "refuses its configuration" in look_here(ends, systemctl("")).ways["offsite"].trouble  # type: ignore[arg-type]
+
+
+FILE_OF_BOB = "/home/bob/.ssh/id"
+
+
+@pytest.mark.parametrize(
+    ("folder", "file", "by"),
+    [
+        # Owner, group and mode of a folder above, and of the file.
+        ((0, 0, 0o755), (0, 0, 0o600), ""),
+        ((0, 0, 0o700), (0, 0, 0o400), ""),
+        ((0, 0, 0o755), (0, 0, 0o200), FILE_OF_BOB),
+        ((0, 0, 0o755), (1000, 1000, 0o600), FILE_OF_BOB),
+        ((0, 0, 0o755), (1000, 1000, 0o604), ""),
+        ((0, 0, 0o755), (1000, 0, 0o640), ""),
+        ((0, 0, 0o755), (1000, 0, 0o604), FILE_OF_BOB),
+        ((1000, 1000, 0o700), (1000, 1000, 0o604), "/home/bob"),
+        ((1000, 1000, 0o711), (1000, 1000, 0o604), ""),
+        ((1000, 0, 0o710), (0, 0, 0o600), ""),
+    ],
+)
+def test_what_the_services_root_may_not_read(
+    folder: tuple[int, int, int], file: tuple[int, int, int], by: str
+) -> None:
+    """Without CAP_DAC_OVERRIDE root is to the files of others what everybody is."""
+
+    def look_up(path: Path) -> os.stat_result:
+        owner, group, mode = {"/home/bob": folder, FILE_OF_BOB: file}.get(str(path), (0, 0, 0o755))
+        return os.stat_result((mode, 0, 0, 1, owner, group, 0, 0, 0, 0))
+
+    assert blocked(["", FILE_OF_BOB], look_up) == ({FILE_OF_BOB: by} if by else {})
+
+
+def test_a_file_that_is_not_there_is_not_blocked() -> None:
+    assert blocked(["/nowhere/at/all"]) == {}
+
+
+# What the next push would meet
+
+
+def push_findings(result: ActionResult) -> list[tuple[Severity, str, str]]:
+    return [(each.severity, each.what, each.remedy) for each in result.findings if each.kind == "push"]
+
+
+def test_a_copy_that_was_written_to_stops_the_next_push(tmp_path: Path) -> None:
+    rig = healthy("a")
+    assert [severity for severity, _, _ in push_findings(look(rig, tmp_path))] == [Severity.GOOD]
+    rig.receiver.write(f"{THERE}/a", {"other": b"x" * 99})
+    before = rig.states()
+    ((severity, what, remedy),) = push_findings(look(rig, tmp_path))
+    assert rig.states() == before
+    assert severity is Severity.FAILS
+    assert f"would stop at {THERE}/a: something has written to the copy" in what
+    assert f"zfs rollback '{THERE}/a@{rig.names()[-1]}'" in remedy
+    # It does stop there, and no more once that was typed.
+    assert rig.night().exit_code == 65
+    rig.receiver.zfs("rollback", f"{THERE}/a@{rig.names()[-2]}")
+    assert rig.night().exit_code == 0
+    assert [severity for severity, _, _ in push_findings(look(rig, tmp_path))] == [Severity.GOOD]
+
+
+def test_sides_that_share_nothing_stop_the_next_push(tmp_path: Path) -> None:
+    rig = healthy("a")
+    rig.receiver.zfs("destroy", "-r", f"{THERE}")
+    rig.receiver.zfs("create", THERE)
+    rig.receiver.zfs("snapshot", f"{THERE}@{rig.names()[-1]}")
+    result = look(rig, tmp_path)
+    assert result.outcome is Outcome.CRITICAL
+    assert "share no snapshot" in push_findings(result)[0][1]
+
+
+def test_what_a_push_mends_by_itself_does_not_stop_it(tmp_path: Path) -> None:
+    rig = healthy("a", "b")
+    rig.source.zfs("rename", f"{ROOT}/a", f"{ROOT}/c")
+    rig.source.zfs("create", f"{ROOT}/new")
+    rig.receiver.zfs("snapshot", f"{THERE}/b@by-hand")
+    assert [severity for severity, _, _ in push_findings(look(rig, tmp_path))] == [Severity.GOOD]
+    assert rig.night().exit_code == 0

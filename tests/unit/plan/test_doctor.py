@@ -14,7 +14,14 @@ from cyber_zfs_backup.model.names import own_name
 from cyber_zfs_backup.model.trees import Dataset, Snapshot, Tree
 from cyber_zfs_backup.plan.compare import Token
 from cyber_zfs_backup.plan.doctor_copies import Copy, Kept, Key, Source, Still, examine_copy, examine_source
-from cyber_zfs_backup.plan.doctor_here import KeyFile, Timer, Way, examine_timers, examine_way
+from cyber_zfs_backup.plan.doctor_here import (
+    KeyFile,
+    Timer,
+    Way,
+    examine_services,
+    examine_timers,
+    examine_way,
+)
 from cyber_zfs_backup.plan.doctor_pools import (
     Device,
     Growth,
@@ -431,6 +438,9 @@ TIMER = Timer(
         ({"active": False}, [("timer", WARNING)]),
         ({"last": NOW - timedelta(days=2)}, [("timer", GOOD)]),
         ({"last": NOW - timedelta(days=2, seconds=1)}, [("timer", WARNING)]),
+        # One that fires each week.
+        ({"last": NOW - timedelta(days=8), "every": timedelta(days=7)}, [("timer", GOOD)]),
+        ({"last": NOW - timedelta(days=8, seconds=1), "every": timedelta(days=7)}, [("timer", WARNING)]),
         ({"result": "exit-code"}, [("timer", GOOD), ("last-run", WARNING)]),
         ({"result": ""}, [("timer", GOOD)]),
     ],
@@ -438,6 +448,30 @@ TIMER = Timer(
 def test_timers(changes: dict[str, object], expected: list[tuple[str, Severity]]) -> None:
     found = list(examine_timers((replace(TIMER, **changes),), NOW))  # type: ignore[arg-type]
     assert [(finding.kind, finding.severity) for finding in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("timer", "config", "told"),
+    [
+        ({"config": "/etc/ssh/x.conf"}, "/etc/ssh/x.conf", False),
+        ({"config": "/etc/ssh/x.conf"}, "", True),
+        ({"config": "/etc/ssh/x.conf"}, "/root/other", True),
+        # It names none, or never starts.
+        ({}, "/root/other", False),
+        ({"config": "/etc/ssh/x.conf", "active": False}, "", False),
+    ],
+)
+def test_the_service_may_go_by_another_configuration(
+    timer: dict[str, object], config: str, told: bool
+) -> None:
+    found = list(examine_services((replace(TIMER, **timer),), (replace(WAY, config=config),)))  # type: ignore[arg-type]
+    assert [finding.remedy for finding in found] == (
+        ["cyber-zfs-backup doctor --ssh-config /etc/ssh/x.conf"] if told else []
+    )
+
+
+def test_where_there_is_no_way_no_configuration_is_compared() -> None:
+    assert not list(examine_services((replace(TIMER, config="/etc/ssh/x.conf"),), ()))
 
 
 def test_another_user_sees_other_files_than_the_service() -> None:
@@ -476,6 +510,15 @@ WAY = Way("offsite", "/etc/ssh/x.conf", (KEY,), known=True, known_hosts="/etc/ss
         ({"keys": (replace(KEY, encrypted=True),)}, [("key", FAILS)], "ssh-keygen -p"),
         ({"keys": (replace(KEY, encrypted=True), KEY)}, [], ""),
         ({"hidden": ("/root/.ssh/id",)}, [("ssh", FAILS)], "ProtectHome=read-only"),
+        ({"blocked": {KEY.path: KEY.path}}, [("ssh", FAILS)], f"chown root: {KEY.path}"),
+        ({"blocked": {"/home/bob/id": "/home/bob"}}, [("ssh", FAILS)], "move it to /etc/ssh"),
+        # Once is enough.
+        ({"blocked": {"/home/id": "/home/id"}, "hidden": ("/home/id",)}, [("ssh", FAILS)], "ProtectHome"),
+        (
+            {"keys": (replace(KEY, owner=1000),), "blocked": {KEY.path: KEY.path}},
+            [("ssh", FAILS)],
+            f"chown root: {KEY.path}",
+        ),
         ({"trouble": "ssh refuses its configuration", "known": False}, [("ssh", FAILS)], "/etc/ssh/x.conf"),
     ],
 )

@@ -12,7 +12,7 @@ from ..zfs.client import Zfs
 from ..zfs.errors import Trouble, ZfsError
 from . import report
 from .ends import Home, tell_plan
-from .result import ActionResult, Outcome, Problem
+from .result import ActionResult, NamedVerdict, Outcome, Problem
 
 
 def finish(side: Zfs, found: destroy.Candidates, coming: frozenset[str] = frozenset()) -> destroy.DestroyPlan:
@@ -117,11 +117,15 @@ def _estimate(
 
 def verdict_lines(tree: Tree, plans: Iterable[destroy.DatasetPlan]) -> Iterator[str]:
     """What becomes of each snapshot, and why, a line each."""
+    return (verdict.line for verdict in named_verdicts(tree, plans))
+
+
+def named_verdicts(tree: Tree, plans: Iterable[destroy.DatasetPlan]) -> Iterator[NamedVerdict]:
+    """The same as values."""
     for plan in plans:
         full = tree.full(plan.path)
         for verdict in plan.verdicts:
-            word = "keep" if verdict.keep else "destroy"
-            yield f"{word} {full}@{verdict.snapshot.name}: {verdict.reason}"
+            yield NamedVerdict(f"{full}@{verdict.snapshot.name}", verdict.keep, verdict.reason)
 
 
 def _kind(refusal: destroy.Refusal) -> str:

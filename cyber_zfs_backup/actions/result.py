@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Protocol
 
 from ..plan.findings import Finding
+from ..plan.retention import Reason
 from ..plan.simulation import Timeline
 
 
@@ -82,6 +83,23 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedVerdict:
+    """What becomes of one snapshot, and why.
+
+    ``name`` is ``DATASET@SNAPSHOT``; in a simulation, which has no dataset, the snapshot's name alone.
+    """
+
+    name: str
+    keep: bool
+    reason: Reason
+
+    @property
+    def line(self) -> str:
+        """The same for people."""
+        return f"{'keep' if self.keep else 'destroy'} {self.name}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class ActionResult:
     """One action, finished.
 
@@ -89,7 +107,8 @@ class ActionResult:
     ``figures`` are counts, bytes and seconds by name, for machines. ``destination`` is the label of the
     one that it was for; empty for what concerns the source alone. ``answer`` is what the person asked for, or
     does next: always shown, unless --quiet says not to. ``findings`` are a check-up's, ``table`` is what a
-    person reads at a glance, ``timeline`` is a simulation's.
+    person reads at a glance, ``timeline`` is a simulation's. ``verdicts`` are what retention was asked about,
+    for machines: people have them as lines already.
     """
 
     action: str
@@ -103,6 +122,7 @@ class ActionResult:
     findings: tuple[Finding, ...] = ()
     timeline: Timeline | None = None
     table: Table | None = None
+    verdicts: tuple[NamedVerdict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

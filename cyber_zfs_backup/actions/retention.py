@@ -15,10 +15,10 @@ from ..plan.destroy import DatasetPlan, DestroyPlan
 from ..plan.simulation import Schedule, simulate
 from . import report
 from .attempt import attempt
-from .destroying import verdict_lines
+from .destroying import named_verdicts
 from .ends import Home
 from .expire import planned
-from .result import ActionResult, Outcome, Problem, RunResult, Surface
+from .result import ActionResult, NamedVerdict, Outcome, Problem, RunResult, Surface
 from .run import finished_run, real_home
 from .svg import svg
 
@@ -41,6 +41,7 @@ def retention_simulate(request: Simulate, surface: Surface) -> RunResult:
 def _simulate(request: Simulate) -> ActionResult:
     schedule = Schedule(request.first, request.days, request.per_day)
     found = simulate(request.retention.rule, schedule)
+    verdicts = tuple(NamedVerdict(name, ruling.keep, ruling.reason) for name, ruling in found.left)
     last = f"{schedule.end.date() - timedelta(days=1)}"
     existing = report.count(len(found.left), "snapshot")
     what = (
@@ -61,10 +62,11 @@ def _simulate(request: Simulate) -> ActionResult:
         "retention simulate",
         Outcome.FAILED if problems else Outcome.DONE,
         what,
-        lines=tuple(f"keep {name}: {ruling.reason}" for name, ruling in found.left),
+        lines=tuple(verdict.line for verdict in verdicts),
         problems=problems,
         figures={"snapshots": len(found.left), "taken": found.taken, "most": found.most},
         timeline=found.timeline,
+        verdicts=verdicts,
     )
 
 
@@ -101,16 +103,17 @@ def _explained(request: Explain, plan: DestroyPlan) -> ActionResult:
             f"{request.wanted}: there is no such dataset in the tree {request.dataset}; "
             "name one that exists, or its tree with --dataset"
         )
-    lines = tuple(verdict_lines(plan.tree, shown))
+    verdicts = tuple(named_verdicts(plan.tree, shown))
     going = sum(len(each.destroy) for each in shown)
     refusals = tuple(f"expire refuses: {each.message}; {each.remedy}" for each in plan.refusals)
     would = "would be destroyed, but expire refuses" if refusals else "would be destroyed"
     return ActionResult(
         "retention explain",
         Outcome.DONE,
-        f"{going} of {report.count(len(lines), 'snapshot')} of {request.wanted} {would}",
-        answer=(*refusals, *lines),
-        figures={"snapshots": len(lines), "destroy": going, "refusals": len(refusals)},
+        f"{going} of {report.count(len(verdicts), 'snapshot')} of {request.wanted} {would}",
+        answer=(*refusals, *(verdict.line for verdict in verdicts)),
+        figures={"snapshots": len(verdicts), "destroy": going, "refusals": len(refusals)},
+        verdicts=verdicts,
     )
 
 

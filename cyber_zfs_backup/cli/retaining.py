@@ -119,6 +119,8 @@ def _refuse(options: argparse.Namespace, word: str, names: Sequence[str]) -> Non
 
 
 def _simulate(options: argparse.Namespace) -> Simulate:
+    if options.output == "":
+        raise UsageError("--output '': a file's name is missing; write one, such as kept.svg")
     years = 3 if options.years is None else options.years
     begin = options.begin or Simulate.begin_for(datetime.now(UTC).date(), years)
     return Simulate(

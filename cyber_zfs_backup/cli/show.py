@@ -22,7 +22,10 @@ The JSON document (``SCHEMA`` counts its meaning; members may be added without a
                  ``findings`` (each ``severity``: good, warning or fails, ``kind``, ``where``, ``what``,
                  ``remedy``), the worst first; of ``status`` ``rows`` (by the names of the columns); of a
                  simulation ``timeline`` (``begin``, ``end``, and ``rows``, each with its ``label`` and the
-                 ``times`` of the snapshots that it keeps, in UTC)
+                 ``times`` of the snapshots that it keeps, in UTC); of ``retention`` ``verdicts``, each with
+                 ``snapshot`` (its full name; in a simulation the part after the @), ``keep`` (true or
+                 false), ``because`` (the kind of the reason, the values of ``plan.retention.Because``; of
+                 several the first) and ``reason`` (for people, all of them)
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from .. import __version__
-from ..actions.result import EXIT_CODES, ActionResult, Outcome, Problem, RunResult, Table
+from ..actions.result import EXIT_CODES, ActionResult, NamedVerdict, Outcome, Problem, RunResult, Table
 from ..config.drilling import Drill
 from ..config.job import Action, Job
 from ..config.requests import ExpireReceived, Forget, Quarantine
@@ -297,6 +300,16 @@ def _action(action: ActionResult) -> dict[str, object]:
         **({"findings": findings} if findings else {}),
         **({"rows": rows} if action.table is not None else {}),
         **({"timeline": _timeline(action.timeline)} if action.timeline else {}),
+        **({"verdicts": list(map(_verdict_of, action.verdicts))} if action.verdicts else {}),
+    }
+
+
+def _verdict_of(verdict: NamedVerdict) -> dict[str, object]:
+    return {
+        "snapshot": verdict.name,
+        "keep": verdict.keep,
+        "because": verdict.reason.because.value,
+        "reason": verdict.reason.text,
     }
 
 

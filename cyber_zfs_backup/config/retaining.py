@@ -13,7 +13,10 @@ from .job import Destination, Force, RetentionPolicy, SourceHost, UsageError
 
 MOST_YEARS = 100
 MOST_SNAPSHOTS = 30_000
-"""Retention is applied after each, so that more take minutes."""
+MOST_JUDGED = 20_000_000
+"""Retention is applied after each, to all that are kept then; so that more take minutes."""
+
+_DAY = 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,12 @@ class Simulate:
                 f"to simulate {self.days * self.per_day} snapshots would take minutes; ask for fewer --years "
                 f"or --snapshots-per-day, or for an earlier --on ({MOST_SNAPSHOTS} at most)"
             )
+        if self.days * self.per_day * self.kept_at_most > MOST_JUDGED:
+            raise UsageError(
+                f"to simulate {self.days * self.per_day} snapshots, of which up to {self.kept_at_most} are "
+                "kept at a time, would take minutes; ask for fewer --years or --snapshots-per-day, for an "
+                "earlier --on, or for what keeps less"
+            )
 
     @staticmethod
     def begin_for(last: date, years: int) -> date:
@@ -67,6 +76,27 @@ class Simulate:
         return ((self.on + timedelta(days=1) if self.on else self.end) - self.begin).days
 
     @property
+    def kept_at_most(self) -> int:
+        """More than so many are never kept at a time; it may be far fewer."""
+        policy, taken = self.retention, self.days * self.per_day
+        buckets = (
+            (policy.hours, self.days * 24),
+            (policy.days, self.days),
+            (policy.weeks, self.days // 7 + 2),
+            (policy.months, self.days // 28 + 2),
+            (policy.years, self.days // 365 + 2),
+        )
+        found = 1 + policy.last + sum(there if count is None else count for count, there in buckets)
+        if policy.within is not None:
+            found += (_most_seconds(policy.within) // _DAY + 2) * self.per_day
+        for window in policy.windows:
+            reach = self.days * _DAY
+            if window.max_age is not None:
+                reach = min(reach, _most_seconds(window.max_age))
+            found += reach // _least_seconds(window.period) + 2
+        return min(found, taken)
+
+    @property
     def first(self) -> datetime:
         """The moment at which it begins."""
         return _midnight(self.begin)
@@ -85,6 +115,14 @@ class Simulate:
     def dry_run(self) -> bool:
         """It never changes a snapshot, and says what would be."""
         return False
+
+
+def _most_seconds(age: Age) -> int:
+    return age.seconds or age.months * 31 * _DAY
+
+
+def _least_seconds(age: Age) -> int:
+    return age.seconds or age.months * 28 * _DAY
 
 
 def _midnight(day: date) -> datetime:

@@ -22,7 +22,7 @@ _SPELT = {
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), "h"),
     **dict.fromkeys(("d", "day", "days"), "d"),
     **dict.fromkeys(("w", "week", "weeks"), "w"),
-    **dict.fromkeys(("month", "months"), "month"),
+    **dict.fromkeys(("mon", "month", "months"), "month"),
     **dict.fromkeys(("y", "yr", "yrs", "year", "years"), "y"),
 }
 _AGE = re.compile(r"([0-9]{1,9}) *([A-Za-z]+)")
@@ -95,24 +95,28 @@ class Age:
         if self.months:
             if self.months % 12 == 0:
                 return f"{self.months // 12}y"
-            return f"{self.months} month{'s' if self.months > 1 else ''}"
+            return _months(self.months)
         unit = next(unit for unit, size in reversed(_SECONDS.items()) if self.seconds % size == 0)
         return f"{self.seconds // _SECONDS[unit]}{unit}"
+
+
+def _months(number: int) -> str:
+    return f"{number} month{'' if number == 1 else 's'}"
 
 
 def parse_age(text: str) -> Age:
     """Answer the age that ``text`` says: a whole number and a unit, with or without a space between.
 
-    Units are s, min, h, d, w, months and y, or their words, in either number and case. Raises
-    ``ValueError``, whose message says what to write instead, for what is none of these, for 0, and for
-    ``m``, which could mean minutes or months.
+    Units are s, min, h, d, w, months (also mon, as znapzend has it) and y, or their words, in either number
+    and case. Raises ``ValueError``, whose message says what to write instead, for what is none of these, for
+    0, and for ``m``, which could mean minutes or months.
     """
     match = _AGE.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is no age; {HOW}")
     number, word = int(match[1]), match[2].lower()
     if word == "m":
-        raise ValueError(f"{text!r} could mean minutes or months; write {number}min or '{number} months'")
+        raise ValueError(f"{text!r} could mean minutes or months; write {number}min or '{_months(number)}'")
     unit = _SPELT.get(word)
     if unit is None:
         raise ValueError(f"{text!r} is no age: {match[2]!r} is no unit of time; {HOW}")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections import Counter
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -15,6 +16,7 @@ from cyber_zfs_backup.actions.retention import retention_explain_on, retention_s
 from cyber_zfs_backup.config.job import RetentionPolicy, UsageError
 from cyber_zfs_backup.config.retaining import Explain, Simulate
 from cyber_zfs_backup.model.ages import parse_age
+from cyber_zfs_backup.plan.retention import Because
 from cyber_zfs_backup.plan.windows import parse_window
 from tests.unit.actions.rig import FORCED, HARSH, ONLY_EXPIRE, ROOT, Rig, Said, action, mutations
 
@@ -73,6 +75,22 @@ def test_the_guards_are_reasons() -> None:
     lines = "\n".join(answer(guarded(), Explain(ROOT, ROOT, HARSH)))
     for reason in ("held by mine", "has clones: tank/clone", "base of offsite:", "foreign", ": newest"):
         assert reason in lines
+
+
+def test_programs_get_each_verdict_with_its_kind() -> None:
+    rig = guarded()
+    result = action(explain(rig, Explain(ROOT, ROOT, HARSH)), "retention explain")
+    assert [verdict.line for verdict in result.verdicts] == list(result.answer)
+    assert len(result.verdicts) == sum(len(rig.names(path)) for path in rig.paths())
+    kinds = Counter((verdict.keep, verdict.reason.because) for verdict in result.verdicts)
+    # Three datasets: the newest and one made by hand on each, one base, one held, one with a clone.
+    assert kinds == {
+        (True, Because.NEWEST): 3,
+        (True, Because.FOREIGN): 3,
+        (True, Because.PROTECTED): 3,
+        (True, Because.IN_USE): 2,
+        (False, Because.SAME_PERIOD): sum(not verdict.keep for verdict in result.verdicts),
+    }
 
 
 def test_it_reads_and_lists_snapshots_once() -> None:

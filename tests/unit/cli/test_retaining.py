@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from cyber_zfs_backup.actions.result import Outcome
@@ -27,6 +28,7 @@ from cyber_zfs_backup.plan.windows import Window, Windows
 from tests.readme import blocks, section
 
 from .results import action, run_result
+from .test_show import SCHEMA
 
 DAY, HOUR = Age(seconds=86400), Age(seconds=3600)
 ALL = Show(lines=Lines.ALL)
@@ -153,6 +155,11 @@ def test_explain() -> None:
         ([*SIMULATE, "--snapshots-per-day", "1441"], "--snapshots-per-day 1441: write a number"),
         ([*SIMULATE, "--snapshots-per-day", "48"], "would take minutes; ask for fewer --years"),
         (
+            [*SIMULATE, "--from", "2026-01-01", "--snapshots-per-day", "24", "--keep-within", "3 months"],
+            "to simulate 26304 snapshots, of which up to 2365 are kept at a time, would take minutes; ask",
+        ),
+        ([*SIMULATE, "--output", ""], "--output '': a file's name is missing; write one"),
+        (
             [*SIMULATE, "--from", "2026-01-01", "--on", "2029-01-01"],
             "--on 2029-01-01 is not simulated; write a day from 2026-01-01 to 2028-12-31",
         ),
@@ -167,6 +174,29 @@ def test_a_mistake_says_what_to_write(words: list[str], said: str) -> None:
     with pytest.raises(UsageError) as error:
         parsed(*words)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "--retention-policy 0 0 0 --yearlies 0",
+        "--retention-policy 3 forever 0",
+        "--hourlies 30 --retention-policy 0 2 0 --yearlies 1",
+        "--retention-policy 0 0 0 --yearlies 0 --keep-last 9 --keep-within 40d",
+        "--keep-within 1month",
+        "--retention-policy 0 0 0 --yearlies 0 --window 2d/7h --window 2months/1d --window forever/1month",
+        "--retention-policy 0 0 0 --yearlies 0 --window 100y/1s",
+    ],
+)
+def test_never_more_are_kept_than_was_thought(words: str) -> None:
+    work = parsed(
+        *SIMULATE, "--from", "2026-02-01", "--years", "1", "--snapshots-per-day", "3", *words.split()
+    )
+    assert isinstance(work.work, Simulate)
+    schedule = Schedule(work.work.first, work.work.days, work.work.per_day)
+    most = simulate(work.work.retention.rule, schedule).most
+    assert most <= work.work.kept_at_most <= max(2 * most, most + 20)
 
 
 def test_a_day_that_is_shown_needs_no_more_than_it_takes() -> None:
@@ -261,3 +291,10 @@ def test_a_whole_call(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main([*SIMULATE, *words, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["actions"][0]["figures"] == {"snapshots": 3, "taken": 365, "most": 3}
+    assert document["actions"][0]["verdicts"][1] == {
+        "snapshot": "2026-12-30T00:00:00Z",
+        "keep": True,
+        "because": "daily",
+        "reason": "daily 1 of 2",
+    }
+    jsonschema.validate(document, SCHEMA)

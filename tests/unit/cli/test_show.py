@@ -18,17 +18,29 @@ from cyber_zfs_backup.actions.result import ActionResult, Outcome
 from cyber_zfs_backup.cli import logs, show
 from cyber_zfs_backup.cli.request import Show
 from cyber_zfs_backup.plan.findings import fails, good, warning
+from cyber_zfs_backup.plan.retention import Because
 
 from .results import PROBLEM, Terminal, action, run_result
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "number"}
-DESTINATION = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["label", "exit_code"],
-    "properties": {"label": TEXT, "exit_code": {"enum": [0, 1, 2, 3, 4, 65, 75, 130, 143]}},
-}
+
+
+def _object(**properties: object) -> dict[str, object]:
+    """An object with exactly these members."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [*properties],
+        "properties": properties,
+    }
+
+
+def _list(items: object) -> dict[str, object]:
+    return {"type": "array", "items": items}
+
+
+DESTINATION = _object(label=TEXT, exit_code={"enum": [0, 1, 2, 3, 4, 65, 75, 130, 143]})
 SCHEMA = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "type": "object",
@@ -87,20 +99,23 @@ SCHEMA = {
                     "summary": TEXT,
                     "lines": {"type": "array", "items": TEXT},
                     "answer": {"type": "array", "items": TEXT},
-                    "problems": {
-                        "type": "array",
-                        "items": {
-                            "type": "object",
-                            "additionalProperties": False,
-                            "required": ["what", "where", "remedy", "kind"],
-                            "properties": dict.fromkeys(("what", "where", "remedy", "kind"), TEXT),
-                        },
-                    },
+                    "problems": _list(_object(what=TEXT, where=TEXT, remedy=TEXT, kind=TEXT)),
                     "figures": {
                         "type": "object",
                         "additionalProperties": {"type": ["number", "string", "null"]},
                     },
                     "rows": {"type": "array", "items": {"type": "object", "additionalProperties": TEXT}},
+                    "timeline": _object(
+                        begin=TEXT, end=TEXT, rows=_list(_object(label=TEXT, times=_list(TEXT)))
+                    ),
+                    "verdicts": _list(
+                        _object(
+                            snapshot=TEXT,
+                            keep={"type": "boolean"},
+                            because={"enum": [because.value for because in Because]},
+                            reason=TEXT,
+                        )
+                    ),
                     "findings": {
                         "type": "array",
                         "items": {

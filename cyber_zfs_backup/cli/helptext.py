@@ -89,10 +89,10 @@ json:
   "problems": [{"what", "where", "remedy", "kind"}], "figures": {...}}]}. "started" is in UTC. "outcome" is
   one of done, nothing, partial, conflict, passing, locked, failed, skipped, and of a check-up (doctor,
   check: exits 0, 1, 2, 3) warnings, critical, unknown; its actions have "findings": [{"severity", "kind",
-  "where", "what", "remedy"}]. That of a simulation has "timeline": {"begin", "end", "rows": [{"label",
-  "times"}]}. "error" is null, or {"kind", "message"} where the run broke off. "figures" holds counts, bytes
-  and seconds by name. Names may be added later; "schema" grows when one changes its meaning. Arguments that
-  cannot be read print none.
+  "where", "what", "remedy"}]. That of retention has "verdicts": [{"snapshot", "keep", "because",
+  "reason"}], and of a simulation "timeline": {"begin", "end", "rows": [{"label", "times"}]}. "error" is null,
+  or {"kind", "message"} where the run broke off. "figures" holds counts, bytes and seconds by name. Names may
+  be added later; "schema" grows when one changes its meaning. Arguments that cannot be read print none.
 """
 
 EPILOG = "\n".join((COMMANDS, EXAMPLES, EXIT_CODES, JSON))

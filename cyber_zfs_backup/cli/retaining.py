@@ -92,7 +92,8 @@ def _day(text: str) -> date:
 
 def understand(make: MakeParser, argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    options = retention_parser(make).parse_args(argv)
+    # Intermixed, so that an option may stand between explain and its dataset.
+    options = retention_parser(make).parse_intermixed_args(argv)
     first, *rest = options.what
     show = replace(show_of(options), lines=Lines.ALL)
     if first == "simulate":

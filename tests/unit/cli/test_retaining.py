@@ -112,6 +112,9 @@ def test_explain() -> None:
     assert parsed(*EXPLAIN, "zippy/zippy/home", "--no-recursive") == Request(
         Explain("zippy/zippy", "zippy/zippy/home", recursive=False), ALL
     )
+    assert parsed(*EXPLAIN, "--no-recursive", "zippy/zippy/home") == parsed(
+        *EXPLAIN, "zippy/zippy/home", "--no-recursive"
+    )
     # Outside of the default tree a dataset is a tree of its own, unless its tree is named.
     assert parsed(*EXPLAIN, "tank/a/b") == Request(Explain("tank/a/b", "tank/a/b"), ALL)
     words = ["--dataset", "tank/a", "--exclude", "tmp", "--force-destroy-lots"]

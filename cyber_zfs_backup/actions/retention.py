@@ -22,18 +22,15 @@ from .result import ActionResult, NamedVerdict, Outcome, Problem, RunResult, Sur
 from .run import finished_run, real_home
 from .svg import svg
 
-LONG = 8000
-"""From so many snapshots on, a simulation takes long enough to say so."""
+LONG = 1_000_000
+"""Where snapshots are looked at so often, a simulation takes long enough to say so."""
 
 
 def retention_simulate(request: Simulate, surface: Surface) -> RunResult:
     """Tell which snapshots would exist, and draw them where that was asked for."""
     started, began = datetime.now(UTC), time.monotonic()
-    count = request.days * request.per_day
-    if count > LONG:
-        surface.note(
-            f"retention simulate: {count} snapshots, and what is kept after each; this takes a while"
-        )
+    if request.judged > LONG:
+        surface.note(f"retention simulate: {request.taken} snapshots; this takes a while")
     result = _simulate(request)
     return RunResult("", (), started, round(time.monotonic() - began, 3), False, (result,))
 
@@ -46,7 +43,7 @@ def _simulate(request: Simulate) -> ActionResult:
     existing = report.count(len(found.left), "snapshot")
     what = (
         f"at the end of {last} {existing} of {found.taken} would exist; at most "
-        f"{found.most} existed at a time"
+        f"{found.most} at the end of any day"
     )
     problems: tuple[Problem, ...] = ()
     if request.output is not None:

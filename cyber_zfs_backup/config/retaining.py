@@ -12,9 +12,8 @@ from ..model.names import BadNameError, check_dataset, relative
 from .job import Destination, Force, RetentionPolicy, SourceHost, UsageError
 
 MOST_YEARS = 100
-MOST_SNAPSHOTS = 30_000
 MOST_JUDGED = 20_000_000
-"""Retention is applied after each, to all that are kept then; so that more take minutes."""
+"""So many snapshots are looked at in a minute or two."""
 
 _DAY = 86400
 
@@ -44,16 +43,11 @@ class Simulate:
         last = self.end - timedelta(days=1)
         if self.on is not None and not self.begin <= self.on <= last:
             raise UsageError(f"--on {self.on} is not simulated; write a day from {self.begin} to {last}")
-        if self.days * self.per_day > MOST_SNAPSHOTS:
+        if self.judged > MOST_JUDGED:
             raise UsageError(
-                f"to simulate {self.days * self.per_day} snapshots would take minutes; ask for fewer --years "
-                f"or --snapshots-per-day, or for an earlier --on ({MOST_SNAPSHOTS} at most)"
-            )
-        if self.days * self.per_day * self.kept_at_most > MOST_JUDGED:
-            raise UsageError(
-                f"to simulate {self.days * self.per_day} snapshots, of which up to {self.kept_at_most} are "
-                "kept at a time, would take minutes; ask for fewer --years or --snapshots-per-day, for an "
-                "earlier --on, or for what keeps less"
+                f"to simulate {self.taken} snapshots, of which up to {self.kept_at_most} are kept at a time, "
+                "would take minutes; ask for fewer --years or --snapshots-per-day, for an earlier --on, or "
+                "for what keeps less"
             )
 
     @staticmethod
@@ -76,9 +70,20 @@ class Simulate:
         return ((self.on + timedelta(days=1) if self.on else self.end) - self.begin).days
 
     @property
+    def taken(self) -> int:
+        """How many snapshots are taken in all."""
+        return self.days * self.per_day
+
+    @property
+    def judged(self) -> int:
+        """How often a snapshot is looked at, at most: what a simulation costs. See ``plan.simulation``."""
+        together = self.per_day if self.retention.hours == 0 else 1
+        return self.taken // together * (self.kept_at_most + together)
+
+    @property
     def kept_at_most(self) -> int:
         """More than so many are never kept at a time; it may be far fewer."""
-        policy, taken = self.retention, self.days * self.per_day
+        policy = self.retention
         buckets = (
             (policy.hours, self.days * 24),
             (policy.days, self.days),
@@ -94,7 +99,7 @@ class Simulate:
             if window.max_age is not None:
                 reach = min(reach, _most_seconds(window.max_age))
             found += reach // _least_seconds(window.period) + 2
-        return min(found, taken)
+        return min(found, self.taken)
 
     @property
     def first(self) -> datetime:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 
 from ..model.names import own_name
 from .kinds import KeepLast, KeepWithin, Union
-from .retention import Because, Rule, Ruling, named_time
+from .retention import Because, Buckets, Rule, Ruling, named_time
 from .windows import Windows
 
 _SECONDS_A_DAY = 86400
@@ -62,7 +63,7 @@ class Timeline:
 @dataclass(frozen=True, slots=True)
 class Simulation:
     """What came of it: the names that are left (newest first) with the last ruling for each, how many were
-    taken, and how many there were at most, after retention was applied.
+    taken, and how many there were at most at the end of a day.
     """
 
     left: tuple[tuple[str, Ruling], ...]
@@ -72,18 +73,35 @@ class Simulation:
 
 
 def simulate(rule_at: Callable[[datetime], Rule], schedule: Schedule) -> Simulation:
-    """Take snapshots as scheduled, and apply after each the rule that holds then."""
+    """Take snapshots as scheduled, and apply after each the rule that holds then.
+
+    Where no hours are counted, each day's last stands for the day: what is left at its end is the same, for
+    buckets do not see which snapshot of its day the newest is, and no other kind destroys what it would want
+    later. That is as many times quicker as there are snapshots a day; a property of the tests says it too.
+    """
     left: list[tuple[str, Ruling]] = []
     taken = most = 0
     now = schedule.begin
-    for now in schedule.moments():
-        names = [own_name(now), *(name for name, _ in left)]
-        rulings = rule_at(now).judge(names)
-        left = [pair for pair in zip(names, rulings, strict=True) if pair[1].keep]
-        taken += 1
+    for _, moments in groupby(schedule.moments(), _day):
+        day = list(moments)
+        taken += len(day)
+        for some in [[moment] for moment in day] if counts_hours(rule_at(day[0])) else [day]:
+            now = some[-1]
+            names = [*(own_name(moment) for moment in reversed(some)), *(name for name, _ in left)]
+            rulings = rule_at(now).judge(names)
+            left = [pair for pair in zip(names, rulings, strict=True) if pair[1].keep]
         most = max(most, len(left))
     rows = tuple(_rows(rule_at(now), [name for name, _ in left]))
     return Simulation(tuple(left), taken, most, Timeline(schedule.begin, schedule.end, rows))
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()
+
+
+def counts_hours(rule: Rule) -> bool:
+    """Whether it has a bucket of hours."""
+    return any(isinstance(part, Buckets) and part.hours != 0 for part in _parts(rule))
 
 
 def _rows(rule: Rule, names: Sequence[str]) -> Iterator[Row]:

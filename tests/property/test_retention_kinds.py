@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cyber_zfs_backup.config.job import RetentionPolicy
 from cyber_zfs_backup.model.ages import Age
 from cyber_zfs_backup.model.names import own_name
 from cyber_zfs_backup.plan.kinds import KeepLast, KeepWithin, Union
 from cyber_zfs_backup.plan.retention import Rule
+from cyber_zfs_backup.plan.simulation import Schedule, simulate
 from cyber_zfs_backup.plan.windows import Window, Windows
 
 from .histories import EPOCH, HOUR, any_buckets, any_histories, histories, kept, time_of
@@ -142,6 +144,31 @@ def test_no_reason_but_age_and_company(rule: Rule, names: list[str]) -> None:
         assert other in keeping
         assert other < name
         assert names.index(other) > names.index(name)
+
+
+_sizes = st.one_of(st.integers(0, 4), st.none())
+policies = st.builds(
+    RetentionPolicy,
+    days=_sizes,
+    weeks=_sizes,
+    months=_sizes,
+    hours=st.sampled_from([0, 0, 0, 3]),
+    years=_sizes,
+    last=st.integers(0, 6),
+    within=st.one_of(st.none(), AGES),
+    windows=st.one_of(st.just(()), lists_of_windows),
+)
+
+
+@given(policies, st.integers(0, 400), st.integers(1, 60), st.integers(1, 5))
+def test_what_is_simulated_is_what_comes_of_the_rule_after_each_snapshot(
+    policy: RetentionPolicy, later: int, days: int, per_day: int
+) -> None:
+    schedule = Schedule(EPOCH.replace(hour=0) + timedelta(days=later), days, per_day)
+    there: list[str] = []
+    for now in schedule.moments():
+        there = left(policy.rule(now), [own_name(now), *there])
+    assert [name for name, _ in simulate(policy.rule, schedule).left] == there
 
 
 @given(rules)

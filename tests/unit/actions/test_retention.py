@@ -149,7 +149,7 @@ def test_a_simulation_says_what_would_exist() -> None:
     (done,) = result.actions
     assert (result.exit_code, said.notes) == (0, [])
     assert done.summary == (
-        "at the end of 2026-12-31 3 snapshots of 365 would exist; at most 3 existed at a time"
+        "at the end of 2026-12-31 3 snapshots of 365 would exist; at most 3 at the end of any day"
     )
     assert done.lines == (
         "keep 2026-12-31T00:00:00Z: newest",
@@ -169,9 +169,7 @@ def test_a_long_one_says_so_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cyber_zfs_backup.actions.retention.LONG", 300)
     said = Said()
     retention_simulate(SIMPLE, said)
-    assert said.notes == [
-        "retention simulate: 365 snapshots, and what is kept after each; this takes a while"
-    ]
+    assert said.notes == ["retention simulate: 365 snapshots; this takes a while"]
 
 
 def test_it_is_drawn_as_svg(tmp_path: Path) -> None:

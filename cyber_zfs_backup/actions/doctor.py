@@ -308,7 +308,7 @@ def _value(about: Mapping[str, parse.Property], name: str) -> str:
 
 
 def _still(about: Mapping[str, parse.Property]) -> Still:
-    return Still(*(_value(about, name) for name in ("mountpoint", "canmount", "mounted", "readonly")))
+    return Still(*(_value(about, name) for name in ("mountpoint", "canmount", "readonly")))
 
 
 def _keys(tree: Tree, about: parse.Properties) -> dict[str, Key]:

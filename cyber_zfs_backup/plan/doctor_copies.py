@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from shlex import quote
 
-from ..model.names import join, own_time
+from ..model.names import is_within, join, own_time
 from ..model.trees import Tree
-from .findings import Finding, fails, good, typed, warning
+from .findings import Finding, fails, good, some, typed, warning
 from .ledger import Ledger
 
 FUTURE = timedelta(seconds=60)
@@ -24,8 +24,7 @@ BASE_AGE = timedelta(days=30)
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What the source keeps. ``ledgers`` are the records by their tags; ``nested`` are tags of other jobs
-    whose tree contains this one or lies in it. ``holds`` and ``marks`` count what carries a tag; ``base`` is
-    the oldest snapshot's name with a hold of the tag."""
+    whose tree contains this one or lies in it. ``holds`` and ``marks`` count what carries a tag."""
 
     ledgers: Mapping[str, Ledger]
     nested: frozenset[str] = frozenset()
@@ -39,7 +38,6 @@ class Still:
 
     mountpoint: str = ""
     canmount: str = ""
-    mounted: str = ""
     readonly: str = ""
 
 
@@ -85,10 +83,8 @@ def examine_source(source: Source, now: datetime) -> Iterator[Finding]:
     yield from _forgotten(source, now)
     roots = sorted({key.root for key in source.keys.values() if key.root})
     if roots:
-        shown = ", ".join(roots[:3]) + (f" and {len(roots) - 3} more" if len(roots) > 3 else "")
-        yield good(
-            "encryption", source.where, f"{len(roots)} encryption roots ({shown}): keep a copy of their keys"
-        )
+        what = f"{len(roots)} encryption roots ({some(roots)}): keep a copy of their keys"
+        yield good("encryption", source.where, what)
 
 
 def examine_copy(source: Source, copy: Copy, now: datetime) -> Iterator[Finding]:
@@ -204,8 +200,7 @@ def _encryption(source: Source, copy: Copy) -> Iterator[Finding]:
                 typed(copy.where, f"zfs load-key {quote(key.root or full)}, after each boot"),
             )
     for path, key in copy.keys.items():
-        above = key.root and key.root != copy.tree.root and not key.root.startswith(f"{copy.tree.root}/")
-        if above:
+        if key.root and not is_within(copy.tree.root, key.root):
             mixed = True
             what = f"{copy.tree.full(path)} has the key of {key.root}, which is not part of the copy"
             yield warning(
@@ -239,8 +234,7 @@ def _clones(copy: Copy) -> Iterator[Finding]:
     root = copy.tree.root
     for path, dataset in copy.tree.datasets.items():
         origin = dataset.origin
-        outside = origin and not origin.startswith((f"{root}@", f"{root}/"))
-        if outside:
+        if origin and not is_within(root, origin.partition("@")[0]):
             what = f"{join(root, path)} is a clone of {origin}, which is not part of the copy"
             remedy = (
                 f"look at it: zfs promote or zfs destroy {quote(join(root, path))}; it is not this client's"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -54,6 +54,12 @@ def warning(kind: str, where: str, what: str, remedy: str) -> Finding:
 def fails(kind: str, where: str, what: str, remedy: str) -> Finding:
     """Something that makes the next backup fail."""
     return Finding(Severity.FAILS, kind, where, what, remedy)
+
+
+def some(names: Sequence[str]) -> str:
+    """The first three names, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
 
 
 def worst(findings: Iterable[Finding]) -> Severity:

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 from ..model.names import join, own_time
 from ..model.trees import Dataset, Tree
-from .findings import HERE, Finding, fails, good, warning
+from .findings import HERE, Finding, fails, good, some, warning
 from .ledger import Ledger
 
 TOLERANCE = timedelta(minutes=5)
@@ -58,7 +58,7 @@ def check_taken(tree: Tree, now: datetime, limits: Limits) -> Checked:
         if (own := _newest(dataset)) is not None and newest - own > limits.critical
     ]
     if left:
-        what = f"{_some(left)} had no snapshot since @{_name(tree.datasets[''])}"
+        what = f"{some(left)} had no snapshot since @{_name(tree.datasets[''])}"
         found.append(warning("taken", HERE, what, "cyber-zfs-backup --dry-run -v tells why"))
     return Checked(tuple(found), (Age(label, (now - newest).total_seconds()),))
 
@@ -90,7 +90,7 @@ def check_reached(
             if (own := own_time(record.base or "")) is None or now - own > limits.critical
         ]
         if behind:
-            what = f"{to} lacks the newest snapshots of {_some(behind)}"
+            what = f"{to} lacks the newest snapshots of {some(behind)}"
             found.append(warning("reached", HERE, what, "cyber-zfs-backup verify"))
     if not found:
         what = f"no destination of {root} is on record: nothing was ever pushed"
@@ -138,7 +138,7 @@ def check_received(tree: Tree, exclude: Iterable[str], now: datetime, limits: Li
         elif tops[above] - newest > limits.critical:
             behind.append(full)
     if behind:
-        what = f"{_some(behind)} got nothing while the rest of the copy did"
+        what = f"{some(behind)} got nothing while the rest of the copy did"
         found.append(
             warning("received", HERE, what, "cyber-zfs-backup verify on the source; or --exclude it here")
         )
@@ -175,11 +175,6 @@ def _newest(dataset: Dataset) -> datetime | None:
 def _name(dataset: Dataset) -> str:
     own = dataset.newest_own
     return own.name if own else ""
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{', '.join(names[:3])}{more}"
 
 
 def status_line(checked: Iterable[Checked], limits: Limits, word: str) -> str:

@@ -311,11 +311,11 @@ def test_the_sources_encryption_roots_are_named() -> None:
 def test_what_would_mount() -> None:
     live = replace(source(), live=frozenset({"/home"}))
     still = {
-        "": Still("none", "on", "no", "on"),
-        "a": Still("/home", "on", "no", "on"),
-        "b": Still("/srv/b", "on", "yes", "on"),
-        "c": Still("/srv/c", "noauto", "no", "on"),
-        "d": Still("legacy", "on", "no", "on"),
+        "": Still("none", "on", "on"),
+        "a": Still("/home", "on", "on"),
+        "b": Still("/srv/b", "on", "on"),
+        "c": Still("/srv/c", "noauto", "on"),
+        "d": Still("legacy", "on", "on"),
     }
     first, second = of("mount", examine_copy(live, replace(copy(), still=still), NOW))
     assert "vault/copy/a mounts at /home, where the source's own data are mounted" in first.what
@@ -328,7 +328,7 @@ def test_what_would_mount() -> None:
 
 
 def test_a_name_in_a_remedy_can_be_pasted() -> None:
-    there = replace(copy(), still={"with space": Still("/srv", "on", "no", "on")}, unfinished={"a b": None})
+    there = replace(copy(), still={"with space": Still("/srv", "on", "on")}, unfinished={"a b": None})
     remedies = [each.remedy for each in examine_copy(source(), there, NOW) if each.severity is not GOOD]
     assert any("zfs set mountpoint=none 'vault/copy/with space'" in remedy for remedy in remedies)
     assert any("zfs receive -A 'vault/copy/a b'" in remedy for remedy in remedies)

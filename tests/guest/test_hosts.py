@@ -23,14 +23,14 @@ def ground(lab: Lab, product: Product) -> Ground:
 
 
 def logins(ground: Ground) -> int:
-    """How many connections the receiver's sshd has let in so far."""
+    """How many connections the receiver's sshd has let in: this test's, and who looked whether it is up."""
     return ground.host.log.count("Accepted publickey")
 
 
 def test_what_a_run_costs_in_connections(ground: Ground) -> None:
     """One for control, one a lane for data; none for data without news; none at all without a push."""
-    assert logins(ground) == 2
     for arguments, cost in (
+        (("--action", "snapshot", "push", "--send-mode", "replicate"), 2),
         (("--action", "snapshot", "push", "--send-mode", "level"), 3),
         (("--action", "push"), 1),
         (("--action", "snapshot", "expire"), 0),

@@ -17,6 +17,8 @@ MADE = (
     "etc/ssh/cyber-zfs-backup.known_hosts",
     "etc/ssh/cyber-zfs-backup.known_hosts.old",
     "run/lock/cyber-zfs-backup/offsite_offsite_zippy.2b4e221e.lock",
+    "var/lib/cyber-zfs-backup/history.jsonl",
+    "var/lib/cyber-zfs-backup/pools.jsonl",
     "var/lib/systemd/timers/stamp-cyber-zfs-backup.timer",
     "var/lib/systemd/timers/stamp-cyber-zfs-backup@tank-data.timer",
 )

@@ -40,8 +40,11 @@ section() {
 } > "$folder/whole.h2m"
 page cyber-zfs-backup '' 'snapshot, push and expire ZFS datasets' "$folder/whole.h2m"
 help "[print(*about, sep='\t') for about in ABOUT.items()]" | while IFS='	' read -r command about; do
-    page "cyber-zfs-backup-$command" "$command" "$about" debian/command.h2m
+    include=debian/$command.h2m
+    [ -e "$include" ] || include=debian/command.h2m
+    page "cyber-zfs-backup-$command" "$command" "$about" "$include"
 done
+python3 debian/config5.py "$version" > "$folder/cyber-zfs-backup.config.5"
 help "[print(*about, sep='\t') for about in SETUP.items()]" | while IFS='	' read -r side about; do
     page "cyber-zfs-backup-setup-$side" "setup $side" "$about" "debian/setup-$side.h2m"
 done

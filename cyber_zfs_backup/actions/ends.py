@@ -6,11 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from fnmatch import fnmatchcase
 
 from ..config.job import Destination, Job, UsageError
 from ..hosts.protocol import Link
-from ..model.names import join, relative
+from ..model.names import join, pattern_of, relative
 from ..plan.ledger import Ledger, LedgerError, Record, decode, destination_tag
 from ..zfs import properties
 from ..zfs.client import Zfs
@@ -155,9 +154,7 @@ def _excluded(root: str, paths: list[str], patterns: tuple[str, ...]) -> frozens
     excluded: set[str] = set()
     for path in paths:
         above = path.rpartition("/")[0]
-        hit = any(
-            fnmatchcase(path, pattern) or fnmatchcase(join(root, path), pattern) for pattern in patterns
-        )
+        hit = pattern_of(root, path, patterns) is not None
         if hit and not path:
             raise UsageError(f"--exclude: {root} itself would be excluded; nothing would be left")
         if hit or (above and above in excluded):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ..config.ages import parse_age
+from ..config.declared import CRITICAL, WARNING
 from ..config.job import UsageError
 from ..config.requests import Check, Doctor, Status
 from . import helptext
@@ -28,9 +29,6 @@ from .options import (
 from .request import Lines, Request
 from .restoring import MakeParser
 from .retention_options import add_retention, retention_of
-
-WARNING, CRITICAL = timedelta(hours=26), timedelta(hours=50)
-"""For a nightly backup: one night that took its time, and one that is missing."""
 
 
 def doctor_parser(make: MakeParser) -> argparse.ArgumentParser:

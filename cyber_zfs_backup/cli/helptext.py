@@ -20,6 +20,7 @@ ABOUT = {
     "setup": "make what a backup to a receiver that trusts nobody needs",
     "restore": "bring a dataset or a file back, as it was on a date",
     "drill": "restore the copy for a try, and compare it with the source",
+    "config": "check the configuration file, or tell what it says of a dataset",
     "retention": "show what a retention would keep, over years or of what exists now",
 }
 """What each command word is for."""
@@ -42,6 +43,7 @@ commands beside the plain run (each has its own --help):
   cyber-zfs-backup setup SIDE             {ABOUT["setup"]}
   cyber-zfs-backup restore WHAT           {ABOUT["restore"]}
   cyber-zfs-backup drill                  {ABOUT["drill"]}
+  cyber-zfs-backup config WHAT            {ABOUT["config"]}
   cyber-zfs-backup retention WHAT         {ABOUT["retention"]}
 """
 
@@ -208,6 +210,28 @@ root, since it mounts.
 
 Encrypted datasets are read where their key lies in a file; else only the GUID is compared, and that is said.
 Each drill adds a line to /var/lib/cyber-zfs-backup/drills.jsonl. Exit 0 only where nothing was found wrong.
+"""
+
+CONFIG = """\
+The configuration file declares what is backed up: datasets, destinations, retentions, schedules. The command
+line needs none. Nothing is changed by this command, and no other machine is asked.
+
+'config check' says all that is wrong in the file at once, each with its line and what to write instead: exit
+0 where nothing is, 2 otherwise. Calendar expressions are checked where systemd-analyze is installed.
+
+'config show' prints what counts for a dataset, be it named in the file or not, and where each setting comes
+from: the nearest [[dataset]] at or above it, [defaults], or what is built in. Without a dataset it does so
+for each [[dataset]] of the file, for the destinations and the notification.
+"""
+
+CONFIG_EXAMPLES = """\
+examples:
+  cyber-zfs-backup config check
+      whether /etc/cyber-zfs-backup/config.toml can be used
+  cyber-zfs-backup config check --config draft.toml
+      whether another file can
+  cyber-zfs-backup config show tank/home/me
+      what counts for that dataset
 """
 
 RETENTION = """\

@@ -13,7 +13,17 @@ from types import ModuleType
 from ..actions.result import RunResult, Surface
 from ..config.drilling import Drill
 from ..config.job import Job, UsageError
-from ..config.requests import Check, Doctor, ExpireReceived, Forget, Quarantine, Status, Verify
+from ..config.requests import (
+    Check,
+    ConfigCheck,
+    ConfigShow,
+    Doctor,
+    ExpireReceived,
+    Forget,
+    Quarantine,
+    Status,
+    Verify,
+)
 from ..config.restoring import Restore, RestoreFile, RestoreList
 from ..config.retaining import Explain, Simulate
 from ..config.setup import SetupReceiver, SetupSender
@@ -27,6 +37,7 @@ from .surface import LogSurface
 
 _APT_PACKAGES = {
     "dateutil": "python3-dateutil",
+    "jsonschema": "python3-jsonschema",
     "paramiko": "python3-paramiko",
     "rich": "python3-rich",
 }
@@ -65,7 +76,9 @@ def _guarded(words: Sequence[str]) -> int:
         _log.error("%s", message)
         return _broke_off(request, "interrupted", message, signal.exit_code)
     except UsageError as error:
-        _log.error("%s", error, exc_info=True)
+        for line in error.lines[:-1]:
+            _log.error("%s", line)
+        _log.error("%s", error.lines[-1], exc_info=True)
         return _broke_off(request, "usage", str(error), 2)
     except ModuleNotFoundError as error:
         return _missing(request, error)
@@ -101,6 +114,8 @@ _ACTIONS = {
     Simulate: "retention.retention_simulate",
     Explain: "retention.retention_explain",
     Check: "check",
+    ConfigCheck: "configuration.config_check",
+    ConfigShow: "configuration.config_show",
     Status: "status",
 }
 """The module of ``actions`` that does each kind of work, and its function where that has another name."""

@@ -22,7 +22,7 @@ from ..config.job import (
 )
 from ..config.requests import ExpireReceived, Forget, Quarantine, Verify, destination_named
 from ..plan.cost import SendMode
-from . import checking, drilling, helptext, restoring, retaining
+from . import checking, configuring, drilling, helptext, restoring, retaining
 from .options import (
     PROGRAM,
     add_dataset,
@@ -261,6 +261,15 @@ def _retention(argv: Sequence[str], host: str) -> Request:
     return retaining.understand(_Parser, argv, host)
 
 
+def config_parser() -> argparse.ArgumentParser:
+    """The grammar of ``config``."""
+    return configuring.config_parser(_Parser)
+
+
+def _config(argv: Sequence[str], _host: str) -> Request:
+    return configuring.understand(_Parser, argv)
+
+
 def check_parser() -> argparse.ArgumentParser:
     """The grammar of ``check``."""
     return checking.check_parser(_Parser)
@@ -290,6 +299,7 @@ _COMMANDS = {
     "setup": _Command(setup_parser, understand_setup),
     "restore": _Command(restore_parser, _restore),
     "drill": _Command(drill_parser, _drill),
+    "config": _Command(config_parser, _config),
     "retention": _Command(retention_parser, _retention),
 }
 

@@ -9,7 +9,17 @@ from enum import Enum
 
 from ..config.drilling import Drill
 from ..config.job import Job
-from ..config.requests import Check, Doctor, ExpireReceived, Forget, Quarantine, Status, Verify
+from ..config.requests import (
+    Check,
+    ConfigCheck,
+    ConfigShow,
+    Doctor,
+    ExpireReceived,
+    Forget,
+    Quarantine,
+    Status,
+    Verify,
+)
 from ..config.restoring import Restore, RestoreFile, RestoreList
 from ..config.retaining import Explain, Simulate
 from ..config.setup import SetupReceiver, SetupSender
@@ -30,6 +40,8 @@ Work = (
     | Simulate
     | Explain
     | Check
+    | ConfigCheck
+    | ConfigShow
     | Status
 )
 """What can be asked for."""

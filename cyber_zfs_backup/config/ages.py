@@ -24,3 +24,8 @@ def parse_age(text: str) -> timedelta:
     if age.months or age.seconds > _MOST.total_seconds():
         raise ValueError(f"{text!r} is no age that can be used here; {_HOW}")
     return timedelta(seconds=age.seconds)
+
+
+def as_age(length: timedelta) -> str:
+    """The age (more than 0, in whole seconds) as ``parse_age`` reads it."""
+    return str(ages.Age(seconds=round(length.total_seconds())))

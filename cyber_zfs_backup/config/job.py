@@ -20,12 +20,17 @@ from ..plan.windows import Window, Windows
 class UsageError(Exception):
     """What was asked for makes no sense; nothing has been run. The message says what to write instead."""
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message, line by line; a line may hold anything."""
+        return (str(self),)
+
 
 def _overlap(one: str, other: str) -> bool:
     return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
-def _checked_ssh(option: str, ssh: str) -> None:
+def checked_ssh(option: str, ssh: str) -> None:
     """Refuse what ssh would take for an option, or split; empty means that no ssh is used."""
     if ssh.startswith("-") or re.search(r"[\s\x00-\x1f\x7f]", ssh):
         raise UsageError(f"{option} {ssh!r} is no host; write HOST or USER@HOST, or '' for this machine")
@@ -111,7 +116,7 @@ class SourceHost:
     use_sudo: bool = False
 
     def __post_init__(self) -> None:
-        _checked_ssh("--source-ssh-destination", self.ssh)
+        checked_ssh("--source-ssh-destination", self.ssh)
 
     def named(self, dataset: str) -> str:
         """How locks and messages name a tree there."""
@@ -133,7 +138,7 @@ class Destination:
     known_as: str = ""
 
     def __post_init__(self) -> None:
-        _checked_ssh("--ssh-destination", self.ssh)
+        checked_ssh("--ssh-destination", self.ssh)
         _checked("--zfs-receive-dataset", self.dataset)
         if "/" not in self.dataset:
             raise UsageError(

@@ -147,6 +147,33 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigCheck:
+    """Tell what is wrong in the configuration file. Changes nothing."""
+
+    file: Path
+    dataset: str = ""
+    dry_run: bool = False
+    destinations: tuple[Destination, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigShow:
+    """Tell what counts for ``dataset`` (empty: for each entry) by the configuration file, and why."""
+
+    file: Path
+    dataset: str = ""
+    dry_run: bool = False
+    destinations: tuple[Destination, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.dataset:
+            try:
+                check_dataset(self.dataset)
+            except BadNameError as error:
+                raise UsageError(f"config show: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
 class ExpireReceived:
     """Expire what the archives of this machine's clients give up.
 

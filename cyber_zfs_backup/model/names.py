@@ -8,7 +8,9 @@ a name that ZFS would refuse is refused here, before any command runs.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from functools import lru_cache
 
 MAX_NAME_BYTES = 255
@@ -113,6 +115,12 @@ def relative(root: str, dataset: str) -> str:
 def is_within(above: str, path: str) -> bool:
     """Whether a relative path is ``above`` itself or below it; everything is within the root ('')."""
     return not above or path == above or path.startswith(f"{above}/")
+
+
+def pattern_of(root: str, path: str, patterns: Iterable[str]) -> str | None:
+    """The first shell pattern that fits a dataset, by its path below ``root`` or by its full name."""
+    full = join(root, path)
+    return next((each for each in patterns if fnmatchcase(path, each) or fnmatchcase(full, each)), None)
 
 
 def mentions(text: str, dataset: str) -> bool:

@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
 
-from ..model.names import join, own_time
+from ..model.names import join, own_time, pattern_of
 from ..model.trees import Dataset, Tree
 from .findings import HERE, Finding, fails, good, some, warning
 from .ledger import Ledger
@@ -126,8 +125,7 @@ def check_received(tree: Tree, exclude: Iterable[str], now: datetime, limits: Li
     for path, dataset in tree.datasets.items():
         full = tree.full(path)
         newest = _newest(dataset)
-        left_out = any(fnmatchcase(path, each) or fnmatchcase(full, each) for each in patterns)
-        if newest is None or left_out:
+        if newest is None or pattern_of(tree.root, path, patterns) is not None:
             continue
         above = next((top for top in tops if not top or path.startswith(f"{top}/")), None)
         if above is None:

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The configuration file: read, checked, and shown as it counts. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import stat
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..config.declared import CONFIG, EXAMPLE, Declared
+from ..config.effective_text import dataset_rows, notification_rows, receiver_rows
+from ..config.job import UsageError
+from ..config.reading import World, declared_in
+from ..config.requests import ConfigCheck, ConfigShow
+from ..hosts.errors import HostError
+from ..hosts.local import LocalHost
+from ..hosts.protocol import Host
+from . import report
+from .result import ActionResult, Outcome, RunResult, Surface, Table
+
+MOST_BYTES = 1024 * 1024
+"""A configuration of thousands of datasets has a tenth of it."""
+
+COLUMNS = ("of", "setting", "value", "from")
+
+
+def config_check(request: ConfigCheck, surface: Surface) -> RunResult:
+    """Say that nothing is wrong. Raises ``UsageError`` with all that is."""
+    began = time.monotonic()
+    declared = read_declared(request.file, surface)
+    counts = (
+        report.count(len(declared.entries), "dataset"),
+        report.count(len(declared.receivers), "destination"),
+        report.count(len(declared.retentions), "retention"),
+    )
+    return _done(
+        ActionResult("config check", Outcome.DONE, f"{request.file} can be used: {', '.join(counts)}"), began
+    )
+
+
+def config_show(request: ConfigShow, surface: Surface) -> RunResult:
+    """Tell what counts, and where it comes from. Raises ``UsageError`` where the file cannot be used."""
+    began = time.monotonic()
+    declared = read_declared(request.file, surface)
+    if request.dataset:
+        rows, left_out = dataset_rows(declared, request.dataset)
+        said = f"is not backed up: {left_out}" if left_out else "is backed up"
+        what = f"{request.dataset} {said}"
+    else:
+        rows = [row for name in declared.entries for row in dataset_rows(declared, name)[0]]
+        rows += receiver_rows(declared) + notification_rows(declared)
+        what = f"what counts by {request.file}"
+    return _done(ActionResult("config show", Outcome.DONE, what, table=Table(COLUMNS, tuple(rows))), began)
+
+
+def _done(result: ActionResult, began: float) -> RunResult:
+    return RunResult("", (), datetime.now(UTC), round(time.monotonic() - began, 3), False, (result,))
+
+
+def read_declared(file: Path, surface: Surface) -> Declared:
+    """What the configuration file declares on this machine. Raises ``UsageError`` with all that is wrong."""
+    host = LocalHost()
+    try:
+        hostname = os.uname().nodename.partition(".")[0]
+        world = World(hostname, lambda asked: calendars(host, asked, surface), os.path.exists)
+        return declared_in(_text(file), str(file), world)
+    finally:
+        host.close()
+
+
+def _text(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            status = os.fstat(opened.fileno())
+            _check_owner(file, status)
+            data = opened.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        raise UsageError(_how_to_begin(file)) from None
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}; name a file that can be read with --config") from None
+    except ValueError as error:
+        raise UsageError(f"--config {str(file)!r}: {error}") from None
+    if len(data) > MOST_BYTES:
+        raise UsageError(f"{file} is longer than {MOST_BYTES} bytes; name the file that is meant")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{file}:{line}: this is no text in UTF-8; write it anew in an editor") from None
+
+
+def _check_owner(file: Path, status: os.stat_result) -> None:
+    """Refuse what others could have written: it names commands, which root would run."""
+    if os.geteuid() != 0:
+        return
+    mends = []
+    if status.st_uid != 0:
+        mends.append(shlex.join(["chown", "root", str(file)]))
+    if stat.S_IMODE(status.st_mode) & 0o022:
+        mends.append(shlex.join(["chmod", "go-w", str(file)]))
+    if mends:
+        raise UsageError(
+            f"{file} can be written by others than root, and names commands that root runs; read it, then: "
+            f"{' && '.join(mends)}"
+        )
+
+
+def _how_to_begin(file: Path) -> str:
+    lead = "the command line needs none; to begin with one" if file == CONFIG else "to begin"
+    return (
+        f"there is no {file}; {lead}: {shlex.join(['install', '-D', '-m', '644', str(EXAMPLE), str(file)])}"
+    )
+
+
+def calendars(host: Host, asked: Sequence[str], surface: Surface) -> Mapping[str, str]:
+    """The calendar expressions that systemd does not understand, or whose time never comes: each with why.
+
+    One command for all of them. Where there is no systemd-analyze, none is checked, and that is said.
+    """
+    try:
+        done = host.run(["systemd-analyze", "calendar", "--", *asked], timeout=30)
+    except HostError as error:
+        surface.warn(f"calendar expressions are not checked: {error.what}")
+        return {}
+    if done.status in (126, 127):
+        surface.note("systemd-analyze is not installed here; calendar expressions are not checked")
+        return {}
+    why = "is no calendar expression (systemd.time(7))"
+    bad = {each: why for each in asked if f"'{each}':" in done.stderr}
+    if not done.ok and not bad:
+        surface.warn(f"calendar expressions are not checked: systemd-analyze says {done.stderr.strip()!r}")
+        return {}
+    # A block for each that it understands, in the same order.
+    blocks = re.split(r"^.*Normalized form:", done.stdout, flags=re.MULTILINE)[1:]
+    good = [each for each in asked if each not in bad]
+    for each, block in zip(good, blocks, strict=False):
+        if re.search(r"Next elapse: never", block):
+            bad[each] = "never comes any more"
+    return bad

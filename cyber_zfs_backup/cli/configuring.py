@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The grammar of ``config``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..config.declared import CONFIG
+from ..config.job import UsageError
+from ..config.requests import ConfigCheck, ConfigShow
+from . import helptext
+from .options import PROGRAM, add_show, show_of
+from .request import Request
+from .restoring import MakeParser
+
+
+def add_config(group: argparse._ArgumentGroup) -> None:
+    """Which configuration file."""
+    group.add_argument(
+        "--config",
+        metavar="FILE",
+        default=str(CONFIG),
+        help=f"the configuration file (default: {CONFIG})",
+    )
+
+
+def config_parser(make: MakeParser) -> argparse.ArgumentParser:
+    """All that ``config`` takes."""
+    parser = make(f"{PROGRAM} config", helptext.CONFIG, helptext.CONFIG_EXAMPLES)
+    parser.add_argument(
+        "what",
+        nargs="+",
+        metavar="WHAT",
+        help="'check': what is wrong in the file; or 'show [DATASET]': what counts for that dataset "
+        "(default: for each [[dataset]])",
+    )
+    add_config(parser.add_argument_group("which file"))
+    add_show(parser)
+    return parser
+
+
+def understand(make: MakeParser, argv: Sequence[str]) -> Request:
+    """What the arguments ask for. Raises ``UsageError``."""
+    options = config_parser(make).parse_intermixed_args(argv)
+    first, *rest = options.what
+    if not options.config:
+        raise UsageError("--config: write a file's name after it")
+    file, show = Path(options.config), show_of(options)
+    if first == "check":
+        if rest:
+            raise UsageError(f"config check: {rest[0]!r} is one word too many; a file is named with --config")
+        return Request(ConfigCheck(file), show)
+    if first == "show":
+        if len(rest) > 1:
+            raise UsageError(f"config show: one dataset at a time; {rest[1]!r} is one too many")
+        return Request(ConfigShow(file, rest[0] if rest else ""), show)
+    raise UsageError(f"config: write check or show after it, not {first!r}")

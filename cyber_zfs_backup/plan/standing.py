@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from ..model.history import Finished
 from ..model.names import own_time
-from .lateness import said
+from .lateness import Limits, said
 from .ledger import Ledger
 
 COLUMNS = (
@@ -41,6 +41,17 @@ class Row:
         """How much younger the tree's newest snapshot is; ``None`` where that cannot be told."""
         newest, there = own_time(self.newest), own_time(self.there)
         return None if newest is None or there is None else max(newest - there, timedelta())
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A row, and what is expected of it: from which ages on it is late, why it rests (empty: it does not), and
+    when something is due next (``None``: not known)."""
+
+    row: Row
+    limits: Limits
+    paused: str = ""
+    next_run: datetime | None = None
 
 
 def rows(root: str, newest: str, ledgers: Mapping[str, Ledger], runs: Iterable[Finished]) -> tuple[Row, ...]:

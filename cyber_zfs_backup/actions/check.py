@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from ..config.job import Action, Job
+from ..config.job import Action, Exclude, Job
 from ..config.requests import Check
 from ..model.history import Finished
 from ..model.names import own_time
@@ -46,7 +46,7 @@ def check(request: Check, surface: Surface) -> RunResult:
         frozenset({Action.EXPIRE}),
         (),
         retention=request.retention,
-        exclude=() if request.receiver else request.exclude,
+        exclude=Exclude() if request.receiver else request.exclude,
     )
     with real_home(job, surface) as home:
         return finished_run(home, lambda: [check_on(home, request, runs_on_record())])
@@ -104,7 +104,7 @@ def _received(home: Home, request: Check, limits: Limits) -> Checked:
         remedy = "import its pool, or name what is there with --receiver"
         return Checked((fails("received", HERE, f"there is no {root} here", remedy),))
     tree = parse.tree(root, about, home.source.all_snapshots(root), complete=True)
-    return check_received(tree, request.exclude, home.clock(), limits)
+    return check_received(tree, request.exclude.patterns, home.clock(), limits)
 
 
 def runs_on_record() -> list[Finished]:

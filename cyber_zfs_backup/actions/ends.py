@@ -13,7 +13,7 @@ from ..model.names import join, pattern_of, relative
 from ..plan.ledger import Ledger, LedgerError, Record, decode, destination_tag
 from ..zfs import properties
 from ..zfs.client import Zfs
-from ..zfs.parse import Properties
+from ..zfs.parse import Properties, Property
 from .result import Surface
 
 
@@ -132,34 +132,66 @@ def read_source(ends: Home) -> SourceFacts:
     root = ends.job.dataset
     about = ends.source.tree_properties(root)
     if about is None:
-        raise SourceMissingError(
-            f"{root}: there is no such dataset on {ends.source.label}; "
-            "name the tree to back up with --dataset"
-        )
-    ordered = sorted((relative(root, name) for name in about), key=lambda path: path.split("/"))
-    excluded = _excluded(root, ordered, ends.job.exclude)
+        raise _missing(ends)
+    part = _taking_part(ends.job, about)
     return SourceFacts(
         root=root,
         about=about,
-        paths=tuple(path for path in ordered if path not in excluded),
-        excluded=excluded,
+        paths=part.paths,
+        excluded=part.excluded,
         ledgers=_ledgers(root, about),
         neighbours=tuple(_neighbours(root, about)),
         mirror_due=frozenset(properties.local_values(about[root], properties.MIRROR_PREFIX)),
     )
 
 
-def _excluded(root: str, paths: list[str], patterns: tuple[str, ...]) -> frozenset[str]:
-    """The paths that a pattern hits (by relative path or full name), and all below them."""
+@dataclass(frozen=True, slots=True)
+class TakingPart:
+    """The paths of a tree that take part, parents first, and those that do not."""
+
+    paths: tuple[str, ...]
+    excluded: frozenset[str]
+
+
+def read_taking_part(ends: Home) -> TakingPart:
+    """Ask the source which of its datasets take part, and nothing else.
+
+    Raises ``SourceMissingError``, ``UsageError`` where the root itself takes none, ``ZfsError``.
+    """
+    about = ends.source.opting_out(ends.job.dataset)
+    if about is None:
+        raise _missing(ends)
+    return _taking_part(ends.job, about)
+
+
+def _missing(ends: Home) -> SourceMissingError:
+    return SourceMissingError(
+        f"{ends.job.dataset}: there is no such dataset on {ends.source.label}; "
+        "name the tree to back up with --dataset"
+    )
+
+
+def _taking_part(job: Job, about: Properties) -> TakingPart:
+    root = job.dataset
+    ordered = sorted((relative(root, name) for name in about), key=lambda path: path.split("/"))
     excluded: set[str] = set()
-    for path in paths:
-        above = path.rpartition("/")[0]
-        hit = pattern_of(root, path, patterns) is not None
-        if hit and not path:
-            raise UsageError(f"--exclude: {root} itself would be excluded; nothing would be left")
-        if hit or (above and above in excluded):
+    for path in ordered:
+        why = _left_out(job, path, about[join(root, path)])
+        if why and not path:
+            raise UsageError(f"{why}: {root} itself would be excluded; nothing would be left")
+        # All below goes with it: the copy of a dataset has no place without its parent's.
+        if why or (path and path.rpartition("/")[0] in excluded):
             excluded.add(path)
-    return frozenset(excluded)
+    return TakingPart(tuple(path for path in ordered if path not in excluded), frozenset(excluded))
+
+
+def _left_out(job: Job, path: str, about: Mapping[str, Property]) -> str:
+    """What keeps a dataset from taking part; empty where nothing does."""
+    if pattern_of(job.dataset, path, job.exclude.patterns) is not None:
+        return "--exclude"
+    if join(job.dataset, path) in job.exclude.apart:
+        return "another job"
+    return properties.opts_out(about, honour_auto_snapshot=job.exclude.honour_auto_snapshot)
 
 
 def _ledgers(root: str, about: Properties) -> dict[str, Ledger]:

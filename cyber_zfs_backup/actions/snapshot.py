@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..model.names import BadNameError, check_snapshot, own_name, own_time
+from ..model.names import BadNameError, check_snapshot, join, own_name, own_time
 from ..zfs.errors import Trouble, ZfsError
-from .ends import Home, SourceMissingError, read_source
+from .ask import Asked
+from .ends import Home, SourceMissingError, read_taking_part
 from .push import Newest, newest_own
 from .result import ActionResult, Outcome, Problem
 
@@ -27,6 +28,7 @@ def snapshot(ends: Home) -> Taken:
     place of every retention rule. Raises ``ZfsError``, ``UsageError``, ``HostError``.
     """
     root = ends.job.dataset
+    part_of = Asked(lambda: read_taking_part(ends))
     moment = ends.clock()
     name = own_name(moment)
     before = _newest(ends)
@@ -45,11 +47,9 @@ def snapshot(ends: Home) -> Taken:
             f"cyber-zfs-backup quarantine '{root}@{newest}'",
             "clock",
         )
-    recursive, names = True, [f"{root}@{name}"]
-    if ends.job.exclude:
-        facts = read_source(ends)
-        recursive = not facts.excluded
-        names = names if recursive else [f"{dataset}@{name}" for dataset in facts.names]
+    part = part_of()
+    recursive = not part.excluded
+    names = [f"{join(root, path)}@{name}" for path in ([""] if recursive else part.paths)]
     try:
         for full in names:
             check_snapshot(full)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__
-from ..config.job import Delivery, Destination, SourceHost, UsageError
+from ..config.job import Delivery, Destination, Exclude, SourceHost, UsageError
 from ..config.rates import parse_rate
 from ..model.names import BadNameError, check_dataset
 from ..plan.cost import SendMode
@@ -88,13 +88,18 @@ def add_exclude(group: argparse._ArgumentGroup) -> None:
         "A shell pattern (* ? [...]; * fits '/' too) that is compared with the path below the tree's root "
         "and with the full name",
     )
+    group.add_argument(
+        "--honour-auto-snapshot",
+        action="store_true",
+        help="leave out, too, where com.sun:auto-snapshot is false; cyber-zfs-backup:exclude=on always does",
+    )
 
 
-def exclude_of(options: argparse.Namespace) -> tuple[str, ...]:
-    """The patterns of ``add_exclude``. Raises ``UsageError``."""
+def exclude_of(options: argparse.Namespace) -> Exclude:
+    """What ``add_exclude`` has. Raises ``UsageError``."""
     if any(not pattern for pattern in options.exclude):
         raise UsageError("--exclude: an empty pattern fits nothing; write a dataset's path, or a pattern")
-    return tuple(options.exclude)
+    return Exclude(tuple(options.exclude), options.honour_auto_snapshot)
 
 
 def add_dry_run(group: argparse._ArgumentGroup) -> None:

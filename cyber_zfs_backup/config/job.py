@@ -192,6 +192,19 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Exclude:
+    """What of a tree takes no part, beside the datasets that opt out by their property: each with all below.
+
+    ``patterns`` are the shell's, ``apart`` are datasets (full names) of which another job takes care.
+    ``honour_auto_snapshot``: what zfs-auto-snapshot would leave out opts out, too.
+    """
+
+    patterns: tuple[str, ...] = ()
+    honour_auto_snapshot: bool = False
+    apart: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One run for one source tree and its destinations."""
 
@@ -201,7 +214,7 @@ class Job:
     source: SourceHost = SourceHost()
     retention: RetentionPolicy = RetentionPolicy()
     force: Force = Force()
-    exclude: tuple[str, ...] = ()
+    exclude: Exclude = Exclude()
     delivery: Delivery = Delivery()
     dry_run: bool = False
 

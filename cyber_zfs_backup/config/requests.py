@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from ..model.names import BadNameError, check_dataset, check_snapshot, own_time, relative
-from .job import HERE, Destination, RetentionPolicy, SourceHost, UsageError
+from .job import HERE, Destination, Exclude, RetentionPolicy, SourceHost, UsageError
 
 _TAG = re.compile(r"[0-9a-f]{16}")
 
@@ -85,7 +85,7 @@ class Verify:
     dataset: str
     destinations: tuple[Destination, ...]
     source: SourceHost = field(default_factory=SourceHost)
-    exclude: tuple[str, ...] = ()
+    exclude: Exclude = field(default_factory=Exclude)
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -100,7 +100,7 @@ class Doctor:
     dataset: str
     destinations: tuple[Destination, ...]
     source: SourceHost = field(default_factory=SourceHost)
-    exclude: tuple[str, ...] = ()
+    exclude: Exclude = field(default_factory=Exclude)
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -114,7 +114,7 @@ class Status:
     dataset: str
     destinations: tuple[Destination, ...]
     source: SourceHost = field(default_factory=SourceHost)
-    exclude: tuple[str, ...] = ()
+    exclude: Exclude = field(default_factory=Exclude)
     offline: bool = False
     dry_run: bool = False
 
@@ -135,7 +135,7 @@ class Check:
     critical: timedelta
     receiver: bool = False
     local: bool = False
-    exclude: tuple[str, ...] = ()
+    exclude: Exclude = field(default_factory=Exclude)
     retention: RetentionPolicy = field(default_factory=RetentionPolicy)
     dry_run: bool = False
     destinations: tuple[Destination, ...] = ()

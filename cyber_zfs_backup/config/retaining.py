@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..model.ages import Age
 from ..model.names import BadNameError, check_dataset, relative
-from .job import Destination, Force, RetentionPolicy, SourceHost, UsageError
+from .job import Destination, Exclude, Force, RetentionPolicy, SourceHost, UsageError
 
 MOST_YEARS = 100
 MOST_SNAPSHOTS = 30_000
@@ -102,7 +102,7 @@ class Explain:
     wanted: str
     retention: RetentionPolicy = field(default_factory=RetentionPolicy)
     source: SourceHost = field(default_factory=SourceHost)
-    exclude: tuple[str, ...] = ()
+    exclude: Exclude = field(default_factory=Exclude)
     force: Force = field(default_factory=Force)
     recursive: bool = True
 

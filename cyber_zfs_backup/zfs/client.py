@@ -51,6 +51,10 @@ class Zfs:
         """All properties of the tree's datasets; ``None`` where the root does not exist."""
         return self._about(commands.get_tree(root), root)
 
+    def opting_out(self, root: str) -> parse.Properties | None:
+        """What the tree's datasets say of taking part; ``None`` where the root does not exist."""
+        return self._about(commands.get_opting_out(root), root)
+
     def partial_properties(self, root: str) -> parse.Properties | None:
         """GUID, type, encryption and resume token of the tree's datasets; ``None`` without such a root."""
         return self._about(commands.get_partial(root), root)

@@ -28,6 +28,19 @@ def get_tree(root: str) -> list[str]:
     ]
 
 
+EXCLUDE = f"{PROPERTY_PREFIX}exclude"
+"""Our user property by which a dataset opts out of backups; inherited as ZFS inherits."""
+
+AUTO_SNAPSHOT = "com.sun:auto-snapshot"
+"""The user property by which datasets opt out of snapshots since zfs-auto-snapshot."""
+
+
+def get_opting_out(root: str) -> list[str]:
+    """What a dataset and all below it say of taking part."""
+    *words, _, _ = get_tree(root)
+    return [*words, f"{EXCLUDE},{AUTO_SNAPSHOT}", root]
+
+
 def get_partial(root: str) -> list[str]:
     """Type, encryption and resume token of a dataset and all below it."""
     return [

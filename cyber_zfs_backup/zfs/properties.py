@@ -32,6 +32,15 @@ def own_names(about: Properties) -> list[str]:
     )
 
 
+def opts_out(about: Mapping[str, Property], *, honour_auto_snapshot: bool) -> str:
+    """The setting (``NAME=VALUE``) by which a dataset takes no part, its own or an inherited one; empty where
+    there is none. ``com.sun:auto-snapshot=false`` counts only where it is to be honoured."""
+    names = [(commands.EXCLUDE, "on"), *([(commands.AUTO_SNAPSHOT, "false")] if honour_auto_snapshot else [])]
+    return next(
+        (f"{name}={word}" for name, word in names if name in about and about[name].value.lower() == word), ""
+    )
+
+
 POLICY = f"{commands.PROPERTY_PREFIX}policy"
 """A row of this name in a gatekeeper's answer; see ``gatekeeper/main.py``. No dataset has such a property."""
 

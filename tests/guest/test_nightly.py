@@ -213,9 +213,14 @@ def test_encrypted_datasets_stay_encrypted(ground: Ground) -> None:
 
 def test_excluded_datasets_are_in_no_snapshot_and_on_no_receiver(ground: Ground) -> None:
     ground.sh(
-        f"zfs create {SOURCE}; zfs create {SOURCE}/a; zfs create {SOURCE}/tmp; zfs create {SOURCE}/tmp/x"
+        f"zfs create {SOURCE}; zfs create {SOURCE}/a; zfs create {SOURCE}/tmp; zfs create {SOURCE}/tmp/x\n"
+        f"zfs create -o cyber-zfs-backup:exclude=on {SOURCE}/out; zfs create {SOURCE}/out/below\n"
+        f"zfs create -o com.sun:auto-snapshot=false {SOURCE}/sun"
     )
-    ran = ground.run("--exclude", "tmp", "--action", "snapshot", "push", "--force-non-incremental")
+    ran = ground.run(
+        *("--exclude", "tmp", "--honour-auto-snapshot"),
+        *("--action", "snapshot", "push", "--force-non-incremental"),
+    )
     assert ran.status == 0, ran.errors
     here, there = ground.both()
     assert here == there

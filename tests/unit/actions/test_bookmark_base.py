@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from cyber_zfs_backup.actions.forget import forget_on
-from cyber_zfs_backup.config.job import Destination
+from cyber_zfs_backup.config.job import Destination, Exclude
 from cyber_zfs_backup.config.requests import Forget
 from cyber_zfs_backup.plan.ledger import bookmark_prefix
 from cyber_zfs_backup.zfs.client import Zfs
@@ -202,7 +202,7 @@ def test_without_bookmarks_again_one_run_without_a_dataset_forgets_nothing_of_it
     rig.wait()
     rig.run(actions=ONLY_EXPIRE)
     assert base not in rig.names("a")
-    result = rig.night(exclude=("a",), bookmark_base=False)
+    result = rig.night(exclude=Exclude(("a",)), bookmark_base=False)
     assert result.exit_code == 0, problems(result)
     assert marks(rig, "a") == [base]
     result = rig.night(bookmark_base=False)

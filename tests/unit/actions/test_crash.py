@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cyber_zfs_backup.config.job import Action, Destination, Force
+from cyber_zfs_backup.config.job import Action, Destination, Exclude, Force
 from cyber_zfs_backup.plan.cost import SendMode
 from tests.fake.errors import Killed
 from tests.fake.host import Crash
@@ -108,7 +108,7 @@ def excluded(mode: SendMode) -> Rig:
     """A dataset that never takes part: then everything is named one by one, and nothing is recursive."""
     rig = ordinary(mode)
     rig.source.zfs("create", rig.full("tmp"))
-    rig.always = {"exclude": ("tmp",)}
+    rig.always = {"exclude": Exclude(("tmp",))}
     rig.wait()
     assert rig.run(actions=frozenset({Action.SNAPSHOT})).exit_code == 0
     rig.wait()

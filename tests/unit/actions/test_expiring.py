@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from cyber_zfs_backup.config.job import Force, RetentionPolicy
+from cyber_zfs_backup.config.job import Exclude, Force, RetentionPolicy
 from tests.unit.actions.rig import (
     FORCED,
     HARSH,
@@ -85,7 +85,7 @@ def test_a_snapshot_of_the_future_stops_expire_and_names_quarantine() -> None:
 def test_excluded_datasets_do_not_expire() -> None:
     rig = Rig("a", "tmp")
     names = [rig.snap() for _ in range(4)]
-    rig.run(actions=ONLY_EXPIRE, retention=HARSH, exclude=("tmp",))
+    rig.run(actions=ONLY_EXPIRE, retention=HARSH, exclude=Exclude(("tmp",)))
     assert rig.names("tmp") == names
     assert rig.names("a") == rig.names() == names[-1:]
 
@@ -244,5 +244,5 @@ def test_the_first_push_of_an_excluded_dataset_later_is_no_orphan_of_the_mirror(
     rig.first()
     copies = rig.names_there("tmp")
     for _ in range(4):
-        assert rig.night(retention=HARSH, force=FORCED, exclude=("tmp",)).exit_code == 0
+        assert rig.night(retention=HARSH, force=FORCED, exclude=Exclude(("tmp",))).exit_code == 0
     assert rig.names_there("tmp") == copies

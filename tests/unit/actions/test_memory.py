@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cyber_zfs_backup.actions.result import RunResult
-from cyber_zfs_backup.config.job import Action, Destination
+from cyber_zfs_backup.config.job import Action, Destination, Exclude
 from cyber_zfs_backup.hosts.protocol import Transfer
 from cyber_zfs_backup.zfs import commands
 from tests.fake.errors import Killed
@@ -181,7 +181,7 @@ def test_one_run_without_a_dataset_forgets_nothing_of_it(lags: bool) -> None:
         for _ in range(2):
             assert hour(rig).exit_code == 3
     for _ in range(2):
-        assert hour(rig, exclude=("x",)).exit_code == 0
+        assert hour(rig, exclude=Exclude(("x",))).exit_code == 0
     rig.receiver.faults.unreachable = True
     assert hour(rig).exit_code == 75
     rig.receiver.faults.unreachable = False
@@ -198,7 +198,7 @@ def test_one_run_without_a_dataset_forgets_nothing_of_it(lags: bool) -> None:
 
 def test_a_dataset_that_never_takes_part_gets_no_record() -> None:
     rig = Rig("x", "y")
-    rig.always = {"exclude": ("x",)}
+    rig.always = {"exclude": Exclude(("x",))}
     rig.first()
     for _ in range(2):
         assert rig.night().exit_code == 0
@@ -308,7 +308,7 @@ def test_one_run_without_a_dataset_that_lags_keeps_what_it_got_while_the_root_di
     rig.night(force=FORCED)
     assert (rig.there[""], rig.there["a"]) == ({}, rig.here["a"])
     base = rig.names("a")[-1]
-    assert rig.night(exclude=("a",)).exit_code == 0
+    assert rig.night(exclude=Exclude(("a",))).exit_code == 0
     rig.wait()
     rig.run(actions=NO_NETWORK)
     assert base in rig.names("a")
@@ -325,7 +325,7 @@ def test_what_may_have_reached_one_that_was_left_out_before_is_kept() -> None:
     rig.snap()
     rig.size = 80_000
     rig.snap()
-    assert rig.run(actions=ONLY_PUSH, exclude=("x",)).exit_code == 0
+    assert rig.run(actions=ONLY_PUSH, exclude=Exclude(("x",))).exit_code == 0
     # Two snapshots are on their way to x; we die, and the stream with us, when the first has arrived.
     count = rig.copy()
     seen = count.crash(None).seen

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from cyber_zfs_backup.config.job import Exclude, UsageError
 from cyber_zfs_backup.plan.cost import SendMode
 from tests.unit.actions.rig import (
     AUTO,
@@ -290,7 +291,7 @@ def test_excluded_datasets_are_neither_snapshotted_nor_pushed_nor_touched(mode: 
     rig.first()
     copies = rig.names_there("a/tmp")
     rig.source.calls.clear()
-    result = rig.night(exclude=("*/tmp",), send_mode=mode)
+    result = rig.night(exclude=Exclude(("*/tmp",)), send_mode=mode)
     assert result.exit_code == 0, problems(result)
     name = rig.names()[-1]
     assert rig.source.called("snapshot") == [
@@ -304,11 +305,48 @@ def test_excluded_datasets_are_neither_snapshotted_nor_pushed_nor_touched(mode: 
     assert rig.here == rig.there
 
 
-def test_an_exclude_pattern_that_hits_the_root_is_a_usage_error() -> None:
-    from cyber_zfs_backup.config.job import UsageError
+@MODES
+def test_what_opts_out_by_its_property_is_left_alone_with_all_below(mode: SendMode) -> None:
+    rig = Rig("a", "a/deep", "b", "c")
+    rig.first()
+    rig.source.zfs("set", "cyber-zfs-backup:exclude=on", rig.full("a"))
+    rig.source.zfs("set", "com.sun:auto-snapshot=FALSE", rig.full("b"))
+    rig.source.calls.clear()
+    assert rig.night(send_mode=mode).exit_code == 0
+    assert rig.source.called("snapshot")[0][2:] == tuple(
+        f"{rig.full(path)}@{rig.names()[-1]}" for path in ("", "b", "c")
+    )
+    assert rig.night(exclude=Exclude(honour_auto_snapshot=True), send_mode=mode).exit_code == 0
+    assert rig.names("b")[-1] == rig.names_there("b")[-1] == rig.names()[-2]
+    # A dataset below one that opts out has no place without it, whatever it says itself.
+    rig.source.zfs("set", "cyber-zfs-backup:exclude=off", rig.full("a/deep"))
+    assert rig.night(send_mode=mode).exit_code == 0
+    assert len(rig.names("a/deep")) == len(rig.names_there("a/deep")) == 1
+    assert rig.receiver.zfs("get", "-H", "-o", "value", "cyber-zfs-backup:exclude", f"{THERE}/c") == "-\n"
+    # It comes back with what it missed.
+    rig.source.zfs("inherit", "-r", "cyber-zfs-backup:exclude", rig.full("a"))
+    assert rig.night(send_mode=mode).exit_code == 0
+    assert rig.here == rig.there
 
+
+def test_a_tree_whose_root_opts_out_is_a_usage_error() -> None:
+    rig = Rig("a")
+    rig.source.zfs("set", "cyber-zfs-backup:exclude=on", ROOT)
+    with pytest.raises(UsageError, match=r"cyber-zfs-backup:exclude=on: .* itself would be excluded"):
+        rig.night()
+    assert rig.source.called("snapshot") == []
+
+
+def test_a_dataset_of_another_job_is_left_alone() -> None:
+    rig = Rig("a", "a/below", "ab")
+    assert rig.first(exclude=Exclude(apart=(rig.full("a"),))).exit_code == 0
+    assert rig.names("a") == rig.names("a/below") == []
+    assert rig.names_there("ab") == rig.names_there() != []
+
+
+def test_an_exclude_pattern_that_hits_the_root_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="itself would be excluded"):
-        Rig().run(exclude=("*",))
+        Rig().run(exclude=Exclude(("*",)))
 
 
 def test_a_broken_stream_of_foreign_and_own_snapshots_goes_on_in_the_next_run() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from cyber_zfs_backup.actions.result import RunResult
 from cyber_zfs_backup.actions.run import beside, finished_run
 from cyber_zfs_backup.actions.verify import verify_on
+from cyber_zfs_backup.config.job import Exclude
 from tests.unit.actions.rig import FORCED, ONLY_PUSH, ROOT, THERE, Rig, action, kinds, mutations, problems
 
 
@@ -80,7 +81,7 @@ def test_what_is_excluded_does_not_count() -> None:
     rig.write("tmp")
     rig.source.zfs("snapshot", f"{ROOT}/tmp@new")
     assert verify(rig).exit_code == 3
-    assert verify(rig, exclude=("tmp",)).exit_code == 0
+    assert verify(rig, exclude=Exclude(("tmp",))).exit_code == 0
 
 
 def test_a_receiver_out_of_reach_is_no_difference() -> None:

@@ -16,6 +16,7 @@ from cyber_zfs_backup.config.job import (
     Action,
     Delivery,
     Destination,
+    Exclude,
     Force,
     Job,
     RetentionPolicy,
@@ -53,7 +54,7 @@ def test_no_arguments_mean_the_defaults_of_the_reference() -> None:
             source=SourceHost(ssh="", ssh_config=None, use_sudo=False),
             retention=RetentionPolicy(days=31, weeks=12, months=36),
             force=Force(destroy_lots=False, non_incremental=False),
-            exclude=(),
+            exclude=Exclude(),
             delivery=Delivery(
                 send_mode=SendMode.AUTO,
                 lanes=2,
@@ -92,7 +93,7 @@ def test_no_arguments_mean_the_defaults_of_the_reference() -> None:
         ("--dry-run", replace(DEFAULT, dry_run=True)),
         ("--no-act", replace(DEFAULT, dry_run=True)),
         ("-n", replace(DEFAULT, dry_run=True)),
-        ("--exclude var/tmp --exclude scratch*", replace(DEFAULT, exclude=("var/tmp", "scratch*"))),
+        ("--exclude var/tmp --exclude scratch*", replace(DEFAULT, exclude=Exclude(("var/tmp", "scratch*")))),
         ("--send-mode replicate", replace(DEFAULT, delivery=Delivery(send_mode=SendMode.REPLICATE))),
         ("--send-mode level", replace(DEFAULT, delivery=Delivery(send_mode=SendMode.LEVEL))),
         ("--stall-timeout 0", replace(DEFAULT, delivery=Delivery(stall_timeout=0))),
@@ -328,7 +329,7 @@ def test_verify() -> None:
     assert parsed("verify") == Request(Verify("zippy/zippy", (COPY,)))
     words = "--ssh-destination nas --zfs-receive-dataset a/b --ssh-destination= --zfs-receive-dataset c/d"
     assert parsed("verify", "--dataset", "tank/a", "--exclude", "tmp", *words.split(), "--json") == Request(
-        Verify("tank/a", (Destination("nas", "a/b"), Destination("", "c/d")), exclude=("tmp",)),
+        Verify("tank/a", (Destination("nas", "a/b"), Destination("", "c/d")), exclude=Exclude(("tmp",))),
         Show(json=True),
     )
 
@@ -336,7 +337,7 @@ def test_verify() -> None:
 def test_doctor() -> None:
     assert parsed("doctor") == Request(Doctor("zippy/zippy", (COPY,)))
     assert parsed("doctor", "--here", "--dataset", "tank/a", "--exclude", "tmp", "--json") == Request(
-        Doctor("tank/a", (), exclude=("tmp",)), Show(json=True)
+        Doctor("tank/a", (), exclude=Exclude(("tmp",))), Show(json=True)
     )
 
 
@@ -352,7 +353,7 @@ def test_check() -> None:
     line = Show(lines=Lines.SCRIPT)
     assert parsed("check") == parsed("monitor") == Request(Check("zippy/zippy", day, late), line)
     assert parsed("check", "--receiver", "offsite", "--max-age", "36h", "--exclude", "tmp") == Request(
-        Check("offsite", day, timedelta(hours=36), receiver=True, exclude=("tmp",)), line
+        Check("offsite", day, timedelta(hours=36), receiver=True, exclude=Exclude(("tmp",))), line
     )
     hour = timedelta(hours=1)
     words = ("--local", "--critical", "1h", "--retention-policy", "1", "2", "3", "--json")

@@ -17,7 +17,7 @@ from cyber_zfs_backup.cli import show
 from cyber_zfs_backup.cli.chart import draw
 from cyber_zfs_backup.cli.parser import parse
 from cyber_zfs_backup.cli.request import Lines, Request, Show
-from cyber_zfs_backup.config.job import Force, Job, RetentionPolicy, SourceHost, UsageError
+from cyber_zfs_backup.config.job import Exclude, Force, Job, RetentionPolicy, SourceHost, UsageError
 from cyber_zfs_backup.config.retaining import Explain, Simulate
 from cyber_zfs_backup.model.ages import Age
 from cyber_zfs_backup.plan.kinds import KeepLast, Union
@@ -119,7 +119,7 @@ def test_explain() -> None:
             dataset="tank/a",
             wanted="tank/a/b",
             source=SourceHost("nas", use_sudo=True),
-            exclude=("tmp",),
+            exclude=Exclude(("tmp",)),
             force=Force(destroy_lots=True),
         ),
         ALL,

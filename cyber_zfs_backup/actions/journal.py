@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,14 @@ def state_folder() -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/cyber-zfs-backup")
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "cyber-zfs-backup"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a file: which file that was, and how many bytes of it lie before."""
+
+    inode: int
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +66,25 @@ class Journal:
     def rows(self) -> Iterator[dict[str, Any]]:
         """The objects, oldest first; none where there is no file. Raises ``OSError``."""
         with suppress(FileNotFoundError), self.path.open("rb") as file:
-            for line in file:
-                with suppress(ValueError):  # half a line
-                    row = json.loads(line)
-                    if isinstance(row, dict):
-                        yield row
+            yield from _objects(file)
+
+    def since(self, mark: Mark | None) -> tuple[list[dict[str, Any]], Mark | None]:
+        """The objects that were added after a mark (``None``: all), and the mark behind them.
+
+        All of them, too, where the file is another one than it was, its older half having gone; the mark is
+        ``None`` where there is no file. Raises ``OSError``.
+        """
+        try:
+            with self.path.open("rb") as file:
+                inode = os.fstat(file.fileno()).st_ino
+                begin = mark.offset if mark is not None and mark.inode == inode else 0
+                file.seek(begin)
+                data = file.read()
+        except FileNotFoundError:
+            return [], None
+        # A line that is being written is read when it is whole.
+        whole = data[: data.rfind(b"\n") + 1]
+        return list(_objects(whole.splitlines())), Mark(inode, begin + len(whole))
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
@@ -111,3 +133,11 @@ def _write(file: int, data: bytes) -> None:
     left = memoryview(data)
     while left:
         left = left[os.write(file, left) :]
+
+
+def _objects(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        with suppress(ValueError):  # half a line
+            row = json.loads(line)
+            if isinstance(row, dict):
+                yield row

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .declared import DEFAULT_RETENTION, parse_schedule
+from ..model.schedules import parse_schedule
+from .declared import DEFAULT_RETENTION
 from .faults import meant, shown
 from .gathering import Gathering, Table
 from .shape import schema

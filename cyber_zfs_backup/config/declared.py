@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from ..gatekeeper.policy import Mode
-from ..model.ages import Age, parse_age
+from ..model.schedules import Schedule
 from .job import Delivery, Destination, RetentionPolicy
 
 CONFIG = Path("/etc/cyber-zfs-backup/config.toml")
@@ -60,35 +60,6 @@ class Hook:
     timeout: timedelta = timedelta(minutes=5)
     environment: Mapping[str, str] = field(default_factory=dict)
     on_failure: OnFailure = OnFailure.ABORT
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """When: a calendar expression of systemd.time(7), or (it is empty) ``every`` so long."""
-
-    calendar: str = ""
-    every: Age | None = None
-
-    def __str__(self) -> str:
-        return self.calendar if self.every is None else f"every {self.every}"
-
-
-def parse_schedule(text: str) -> Schedule:
-    """A calendar expression, or ``every`` and a period, as ``every 15min``.
-
-    Raises ``ValueError`` for a period that is none; whether a calendar expression is one, systemd knows.
-    """
-    words = text.split()
-    if not words:
-        raise ValueError(f"{text!r} says nothing; write a calendar expression, or 'every' and a period")
-    if not text.isprintable():
-        raise ValueError(f"{text!r} has a character that cannot be shown; write it without")
-    if words[0].lower() == "every":
-        try:
-            return Schedule(every=parse_age(" ".join(words[1:])))
-        except ValueError as error:
-            raise ValueError(f"behind 'every' stands a period; {error}") from None
-    return Schedule(" ".join(words))
 
 
 @dataclass(frozen=True, slots=True)

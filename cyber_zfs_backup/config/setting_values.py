@@ -9,9 +9,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ..model import ages as calendar_ages
+from ..model.schedules import parse_schedule
 from ..plan.windows import Window
 from .ages import parse_age
-from .declared import Conditions, Hook, OnFailure, Pause, Stage, parse_schedule
+from .declared import Conditions, Hook, OnFailure, Pause, Stage
 from .faults import Fault
 
 Maker = Callable[[Any], Any]

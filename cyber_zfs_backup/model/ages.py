@@ -85,6 +85,18 @@ class Age:
         since = moment - _BEGIN
         return (since.days * _DAY + since.seconds) // self.seconds
 
+    def next_period(self, moment: datetime) -> datetime | None:
+        """When the period after the one that ``moment`` lies in begins, in UTC; ``None`` where that is later
+        than can be told."""
+        number = self.period(moment) + 1
+        try:
+            if self.months:
+                year, month = divmod(number * self.months, 12)
+                return datetime(year, month + 1, 1, tzinfo=UTC)
+            return _BEGIN + timedelta(seconds=number * self.seconds)
+        except (ValueError, OverflowError):
+            return None
+
     def is_longer_than(self, other: Age) -> bool:
         """Whether it is the longer one, also where one is in months: a month counts 31 days then."""
         day = datetime(9001, 2, 1, tzinfo=UTC)

@@ -24,11 +24,9 @@ from cyber_zfs_backup.config.declared import (
     OnFailure,
     Pause,
     Receiver,
-    Schedule,
     Settings,
     Stage,
     Tell,
-    parse_schedule,
 )
 from cyber_zfs_backup.config.effective_text import dataset_rows, kept_text, notification_rows, receiver_rows
 from cyber_zfs_backup.config.faults import ConfigError
@@ -38,6 +36,7 @@ from cyber_zfs_backup.config.setting_values import settings
 from cyber_zfs_backup.config.shape import SCHEMA, schema
 from cyber_zfs_backup.gatekeeper.policy import Mode
 from cyber_zfs_backup.model.ages import Age
+from cyber_zfs_backup.model.schedules import Schedule, parse_schedule
 from cyber_zfs_backup.plan.cost import SendMode
 from cyber_zfs_backup.plan.windows import Window
 

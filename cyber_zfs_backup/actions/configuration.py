@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
-import shlex
 import stat
 import time
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..config.declared import CONFIG, EXAMPLE, Declared
-from ..config.effective_text import dataset_rows, notification_rows, receiver_rows
+from ..config.effective_text import Row, dataset_rows, notification_rows, receiver_rows
 from ..config.job import UsageError
 from ..config.reading import World, declared_in
 from ..config.requests import ConfigCheck, ConfigShow
 from ..hosts.errors import HostError
 from ..hosts.local import LocalHost
 from ..hosts.protocol import Host
+from ..hosts.quoting import as_typed
 from . import report
 from .result import ActionResult, Outcome, RunResult, Surface, Table
 
@@ -55,7 +56,11 @@ def config_show(request: ConfigShow, surface: Surface) -> RunResult:
         rows = [row for name in declared.entries for row in dataset_rows(declared, name)[0]]
         rows += receiver_rows(declared) + notification_rows(declared)
         what = f"what counts by {request.file}"
-    return _done(ActionResult("config show", Outcome.DONE, what, table=Table(COLUMNS, tuple(rows))), began)
+    return _done(ActionResult("config show", Outcome.DONE, what, table=_table(rows)), began)
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    return Table(COLUMNS, tuple(row.cells for row in rows), tuple({"typed": row.typed} for row in rows))
 
 
 def _done(result: ActionResult, began: float) -> RunResult:
@@ -75,8 +80,11 @@ def read_declared(file: Path, surface: Surface) -> Declared:
 
 def _text(file: Path) -> str:
     try:
-        with file.open("rb") as opened:
+        # What is no file might never end.
+        with open(file, "rb", opener=_at_once) as opened:
             status = os.fstat(opened.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise UsageError(f"{file} is no regular file; name one with --config")
             _check_owner(file, status)
             data = opened.read(MOST_BYTES + 1)
     except FileNotFoundError:
@@ -87,11 +95,18 @@ def _text(file: Path) -> str:
         raise UsageError(f"--config {str(file)!r}: {error}") from None
     if len(data) > MOST_BYTES:
         raise UsageError(f"{file} is longer than {MOST_BYTES} bytes; name the file that is meant")
+    # TOML knows no byte order mark, yet some editors put one there without showing it, and it harms nobody.
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise UsageError(f"{file}:{line}: this is no text in UTF-8; write it anew in an editor") from None
+
+
+def _at_once(file: str, flags: int) -> int:
+    """To open a FIFO would wait for somebody who writes into it."""
+    return os.open(file, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def _check_owner(file: Path, status: os.stat_result) -> None:
@@ -100,9 +115,9 @@ def _check_owner(file: Path, status: os.stat_result) -> None:
         return
     mends = []
     if status.st_uid != 0:
-        mends.append(shlex.join(["chown", "root", str(file)]))
+        mends.append(as_typed(["chown", "root", str(file)]))
     if stat.S_IMODE(status.st_mode) & 0o022:
-        mends.append(shlex.join(["chmod", "go-w", str(file)]))
+        mends.append(as_typed(["chmod", "go-w", str(file)]))
     if mends:
         raise UsageError(
             f"{file} can be written by others than root, and names commands that root runs; read it, then: "
@@ -112,9 +127,7 @@ def _check_owner(file: Path, status: os.stat_result) -> None:
 
 def _how_to_begin(file: Path) -> str:
     lead = "the command line needs none; to begin with one" if file == CONFIG else "to begin"
-    return (
-        f"there is no {file}; {lead}: {shlex.join(['install', '-D', '-m', '644', str(EXAMPLE), str(file)])}"
-    )
+    return f"there is no {file}; {lead}: {as_typed(['install', '-D', '-m', '644', str(EXAMPLE), str(file)])}"
 
 
 def calendars(host: Host, asked: Sequence[str], surface: Surface) -> Mapping[str, str]:
@@ -127,7 +140,7 @@ def calendars(host: Host, asked: Sequence[str], surface: Surface) -> Mapping[str
     except HostError as error:
         surface.warn(f"calendar expressions are not checked: {error.what}")
         return {}
-    if done.status in (126, 127):
+    if done.status == 127:
         surface.note("systemd-analyze is not installed here; calendar expressions are not checked")
         return {}
     why = "is no calendar expression (systemd.time(7))"

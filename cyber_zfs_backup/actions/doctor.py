@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from ..config.job import Action, Destination, Job, SourceHost
 from ..config.requests import Doctor
 from ..hosts.errors import HostError
 from ..hosts.local import LocalHost
+from ..hosts.quoting import as_typed
 from ..model.trees import Tree
 from ..plan.doctor_copies import Copy, Kept, Key, Source, Still, examine_copy, examine_source
 from ..plan.doctor_here import examine_timers, examine_way
@@ -287,7 +287,7 @@ def _tree_options(job: Job) -> str:
         words += ["--source-ssh-destination", job.source.ssh]
         words += ["--source-use-sudo"] if job.source.use_sudo else []
         words += _config(job.source)
-    return shlex.join(words)
+    return as_typed(words)
 
 
 def _way_options(job: Job, to: Destination) -> str:
@@ -296,7 +296,7 @@ def _way_options(job: Job, to: Destination) -> str:
     words += ["--use-sudo"] if to.use_sudo else []
     # One option for both ends, and told already where the source is on another machine.
     words += [] if job.source.ssh else _config(to)
-    return f"{_tree_options(job)} {shlex.join(words)}"
+    return f"{_tree_options(job)} {as_typed(words)}"
 
 
 def _config(end: SourceHost | Destination) -> list[str]:

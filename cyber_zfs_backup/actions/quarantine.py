@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 
 from ..config.job import Action, Job
 from ..config.requests import Quarantine
+from ..hosts.quoting import as_typed
 from ..model.names import join, relative
 from ..plan.ledger import encode, renamed
 from ..zfs.client import Zfs
@@ -90,7 +90,7 @@ def _rename(ends: Ends, facts: PushFacts, path: str, name: str) -> tuple[list[st
         except ZfsError as error:
             if error.trouble is not Trouble.REFUSED:
                 raise
-            command = shlex.join(["zfs", "rename", "-r", there_old, there_new])
+            command = as_typed(["zfs", "rename", "-r", there_old, there_new])
             remedy = f"there, as root: {command}"
             refused = Problem("its gatekeeper renames nothing", ends.receiver.label, remedy, "refused")
     if mine:

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from ..config.restoring import RestoreFile, RestoreList
+from ..hosts.quoting import as_typed
 from ..model.names import join, own_time, relative
 from ..model.trees import Snapshot
 from ..plan.restore import At, Offer, best, wanted_of
@@ -152,7 +152,7 @@ def _file(
         if exists(old):
             target = request.file.with_name(f"{request.file.name}.{snapshot.name}")
             what = f"{request.file} as it was in {place.dataset}@{snapshot.name} is here on this machine"
-            copying = shlex.join(["cp", "-a", "-n", "--", str(old), str(target)])
+            copying = as_typed(["cp", "-a", "-n", "--", str(old), str(target)])
             answer = (str(old), "to have it beside the present one:", f"  {copying}")
             return ActionResult("restore file", Outcome.DONE, what, answer=answer)
     return _elsewhere(request, back, place)
@@ -181,7 +181,7 @@ def _elsewhere(request: RestoreFile, back: Back, place: Place) -> ActionResult:
     offers = [Offer(n, wanted_of(each, request.at) if each else None) for n, each in enumerate(datasets)]
     chosen = best(offers)
     if chosen is None or chosen.snapshot is None:
-        remedy = "see what there is: " + shlex.join(["cyber-zfs-backup", "restore", "list", place.dataset])
+        remedy = "see what there is: " + as_typed(["cyber-zfs-backup", "restore", "list", place.dataset])
         problem = Problem(f"{what}, nor has any destination one", place.dataset, remedy, "not-there")
         gone = troubles[0].outcome if troubles and not copies else Outcome.CONFLICT
         return ActionResult("restore file", gone, what, problems=(problem,))
@@ -192,7 +192,7 @@ def _elsewhere(request: RestoreFile, back: Back, place: Place) -> ActionResult:
         "bring that one dataset here, look whether it has the file, copy it, and destroy what you brought:",
         f"  {command}",
         f"  zfs set mountpoint=/mnt/restored {to} && zfs mount {to}",
-        f"  {shlex.join(['ls', '-l', str(Path('/mnt/restored') / place.inside)])}",
+        f"  {as_typed(['ls', '-l', str(Path('/mnt/restored') / place.inside)])}",
     )
     return ActionResult("restore file", Outcome.DONE, what, answer=answer)
 
@@ -210,4 +210,4 @@ def restoring(request: RestoreFile, copy: Copy, wanted: str, to: str) -> str:
         where.dataset,
     ]
     words += ["--ssh-config", str(where.ssh_config)] if where.ssh_config else []
-    return shlex.join([*words, *(["--use-sudo"] if where.use_sudo else [])])
+    return as_typed([*words, *(["--use-sudo"] if where.use_sudo else [])])

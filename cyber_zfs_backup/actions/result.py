@@ -75,10 +75,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of as many cells as there are columns; an empty cell says that there is nothing to say."""
+    """Rows of as many cells as there are columns; an empty cell says that there is nothing to say.
+
+    ``members`` is what programs are told of each row beside its cells, by names that no column has.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    members: tuple[Mapping[str, object], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

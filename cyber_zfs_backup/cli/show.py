@@ -20,9 +20,11 @@ The JSON document (``SCHEMA`` counts its meaning; members may be added without a
                  (what was asked for, or what to do next, line by line), ``problems`` (each ``what``,
                  ``where``, ``remedy``, ``kind``) and ``figures`` (numbers and words by name); of a check-up
                  ``findings`` (each ``severity``: good, warning or fails, ``kind``, ``where``, ``what``,
-                 ``remedy``), the worst first; of ``status`` ``rows`` (by the names of the columns); of a
-                 simulation ``timeline`` (``begin``, ``end``, and ``rows``, each with its ``label`` and the
-                 ``times`` of the snapshots that it keeps, in UTC)
+                 ``remedy``), the worst first; of ``status`` and ``config show`` ``rows``
+                 (by the names of the columns; of ``config show`` each with ``typed``, the setting's value as
+                 the number, boolean, text, list or table that it is); of a simulation ``timeline``
+                 (``begin``, ``end``, and ``rows``, each with its ``label`` and the ``times`` of the snapshots
+                 that it keeps, in UTC)
 """
 
 from __future__ import annotations
@@ -281,7 +283,9 @@ def _action(action: ActionResult) -> dict[str, object]:
         for finding in action.findings
     ]
     table = action.table or Table((), ())
-    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    rows: list[dict[str, object]] = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    for row, members in zip(rows, table.members, strict=False):
+        row.update(members)
     return {
         "action": action.action,
         "destination": action.destination,

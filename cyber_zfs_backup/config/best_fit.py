@@ -45,23 +45,29 @@ def effective(declared: Declared, dataset: str) -> Effective:
 
 def entry_for(declared: Declared, dataset: str) -> Entry | None:
     """The nearest entry at or above a dataset."""
-    return next(_entries(declared, dataset), None)
+    return next((declared.entries[name] for name in _at_and_above(dataset) if name in declared.entries), None)
 
 
 def base_for(declared: Declared, dataset: str, receiver: Receiver) -> Entry | None:
-    """The entry with which a dataset is pushed to a destination: the topmost at or above it that has it."""
-    having = (
-        entry
-        for entry in reversed(list(_entries(declared, dataset)))
-        if receiver.name in effective(declared, entry.name).settings.destinations
-    )
-    return next(having, None)
+    """The entry with which a dataset is pushed to a destination; ``None`` where it is not pushed there.
+
+    The topmost at or above it from which on *every* dataset down to it goes there. What is below a gap (an
+    entry that goes elsewhere, a pattern of exclude) has a base of its own: no stream of what is above the
+    gap could carry it.
+    """
+    base = None
+    for name in _at_and_above(dataset):
+        found = effective(declared, name)
+        if found.left_out or receiver.name not in found.settings.destinations:
+            break
+        base = declared.entries.get(name, base)
+    return base
 
 
 def copy_of(declared: Declared, dataset: str, receiver: Receiver) -> str | None:
     """The dataset that holds a dataset's copy at a destination; ``None`` where it is not pushed there."""
     base = base_for(declared, dataset, receiver)
-    if base is None or receiver.name not in effective(declared, dataset).settings.destinations:
+    if base is None:
         return None
     root, below = receiver.copy_of(base.name, declared.hostname), relative(base.name, dataset)
     return f"{root}/{below}" if below else root
@@ -74,11 +80,6 @@ def origin(declared: Declared, line: int | None, where: str) -> str:
 
 def _origin(declared: Declared, layer: Layer, line: int | None) -> str:
     return origin(declared, line or layer.line, layer.where)
-
-
-def _entries(declared: Declared, dataset: str) -> Iterator[Entry]:
-    """The entries at and above a dataset, the nearest first."""
-    return (declared.entries[name] for name in _at_and_above(dataset) if name in declared.entries)
 
 
 def _at_and_above(dataset: str) -> Iterator[str]:

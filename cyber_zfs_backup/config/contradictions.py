@@ -80,6 +80,10 @@ def _copies(declared: Declared) -> Iterator[Fault]:
             except BadNameError as error:
                 yield Fault(place, f"the copy of {entry.name} cannot be called so: {error}")
                 continue
+            if "/" not in copy.dataset:
+                what = f"the copy of {entry.name} would be the whole pool {copy.dataset}"
+                yield Fault(place, f'{what}; write one with a "/", for example "POOL/{{dataset}}"')
+                continue
             by_host[receiver.ssh].append(copy)
             within = next((name for name in declared.entries if _overlap(name, copy.dataset)), None)
             if not receiver.ssh and within:

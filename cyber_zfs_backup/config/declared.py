@@ -174,6 +174,10 @@ class Notification:
     written: Mapping[str, int | None] = field(default_factory=dict)
 
 
+BUCKETS = {"hourly": "hours", "daily": "days", "weekly": "weeks", "monthly": "months", "yearly": "years"}
+"""The keys of a retention that are counts, each with its field of ``RetentionPolicy``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """One ``[retention.NAME]``; ``line`` is ``None`` for the one that is built in."""

@@ -4,17 +4,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from enum import Enum
 from typing import Any
 
 from .ages import as_age
 from .best_fit import BUILT_IN, Effective, copy_of, effective, origin
-from .declared import Conditions, Declared, Hook, Receiver, Retention, Settings
+from .declared import BUCKETS, Conditions, Declared, Hook, Receiver, Retention, Settings
 from .job import HERE, Delivery, RetentionPolicy
+from .typed import typed
 
-Row = tuple[str, str, str, str]
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting: of what, its key, its value in words, where that comes from; and it for programs."""
+
+    of: str
+    setting: str
+    value: str
+    origin: str
+    typed: object
+
+    @property
+    def cells(self) -> tuple[str, str, str, str]:
+        """What people see."""
+        return self.of, self.setting, self.value, self.origin
+
 
 _NONE = {
     "push_schedule": "after each snapshot",
@@ -29,19 +45,19 @@ def dataset_rows(declared: Declared, dataset: str) -> tuple[list[Row], str]:
     """What counts for a dataset, and why it is left out (empty where it is backed up)."""
     found = effective(declared, dataset)
     rows = [
-        (dataset, _key(each.name), _setting(found, each.name), found.origins[each.name])
-        for each in fields(Settings)
+        Row(dataset, _key(name), _text(name, value), found.origins[name], _typed(name, value))
+        for name, value in ((each.name, _setting(found, each.name)) for each in fields(Settings))
     ]
     kept = declared.retentions[found.settings.retention]
-    rows.append(
-        (dataset, "keeps", kept_text(kept.policy), _of_retention(declared, found.settings.retention, kept))
-    )
+    where = _of_retention(declared, found.settings.retention, kept)
+    rows.append(Row(dataset, "keeps", kept_text(kept.policy), where, typed(kept.policy)))
     for name in found.settings.destinations:
         receiver = declared.receivers[name]
         copy = copy_of(declared, dataset, receiver)
-        if copy is not None and not found.left_out:
+        if copy is not None:
             where = origin(declared, receiver.line, f"[destination.{name}]")
-            rows.append((dataset, f"copy at {name}", f"{receiver.ssh or HERE}:{copy}", where))
+            there = f"{receiver.ssh or HERE}:{copy}"
+            rows.append(Row(dataset, f"copy at {name}", there, where, there))
     return rows, found.left_out
 
 
@@ -58,32 +74,35 @@ def _receiver(declared: Declared, receiver: Receiver) -> list[Row]:
         del values[name]
     if "retention" not in receiver.written:
         del values["retention"]
-    return [
-        (table, _key(name), _text(name, value), _written(declared, table, receiver.written, _key(name)))
-        for name, value in values.items()
-    ]
+    return _rows(declared, table, receiver.written, values)
 
 
 def notification_rows(declared: Declared) -> list[Row]:
     """What counts for the notification."""
     table, notification = "[notification]", declared.notification
+    values = {each.name: getattr(notification, each.name) for each in fields(notification)}
+    del values["written"]
+    return _rows(declared, table, notification.written, values)
+
+
+def _rows(
+    declared: Declared, table: str, written: Mapping[str, int | None], values: Mapping[str, object]
+) -> list[Row]:
     return [
-        (table, _key(each.name), _text(each.name, getattr(notification, each.name)), where)
-        for each in fields(notification)
-        if each.name != "written"
-        for where in [_written(declared, table, notification.written, _key(each.name))]
+        Row(
+            table,
+            _key(name),
+            _text(name, value),
+            _written(declared, table, written, _key(name)),
+            _typed(name, value),
+        )
+        for name, value in values.items()
     ]
 
 
 def kept_text(policy: RetentionPolicy) -> str:
     """What a retention keeps, in a few words."""
-    counts = (
-        (policy.hours, "hourly"),
-        (policy.days, "daily"),
-        (policy.weeks, "weekly"),
-        (policy.months, "monthly"),
-        (policy.years, "yearly"),
-    )
+    counts = ((getattr(policy, field), kind) for kind, field in BUCKETS.items())
     parts = [f"{'all' if count is None else count} {kind}" for count, kind in counts if count != 0]
     parts += [f"the last {policy.last}"] if policy.last else []
     parts += [f"all within {policy.within}"] if policy.within else []
@@ -102,8 +121,12 @@ def _written(declared: Declared, table: str, written: Mapping[str, int | None], 
     return origin(declared, written[key], table) if key in written else BUILT_IN
 
 
-def _setting(found: Effective, name: str) -> str:
-    return _text(name, found.settings.warns_after if name == "warn_after" else getattr(found.settings, name))
+def _setting(found: Effective, name: str) -> object:
+    return found.settings.warns_after if name == "warn_after" else getattr(found.settings, name)
+
+
+def _typed(name: str, value: object) -> object:
+    return False if name == "pause" and value is None else typed(value)
 
 
 def _key(name: str) -> str:

@@ -86,6 +86,12 @@ class RetentionPolicy:
                     f"{what}; write a whole number of snapshots, 0 or more (0 leaves the kind out)"
                 )
 
+    @property
+    def keeps_nothing(self) -> bool:
+        """Whether no kind asks for any, so that the newest alone would stay."""
+        counts = (self.days, self.weeks, self.months, self.hours, self.years)
+        return not (any(count != 0 for count in counts) or self.last or self.within or self.windows)
+
     def rule(self, now: datetime) -> Rule:
         """The planner's rule: whatever any kind keeps is kept. ``now`` carries a time zone."""
         rules: list[Rule] = []

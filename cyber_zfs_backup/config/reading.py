@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from . import ages
 from .comparing import Calendars, compare_calendars, compare_names
 from .contradictions import contradictions
 from .declared import (
+    BUCKETS,
     DEFAULT_RETENTION,
     PLACEHOLDERS,
     Declared,
@@ -30,7 +31,7 @@ from .declared import (
     Settings,
     Tell,
 )
-from .faults import ConfigError, meant, shown, told
+from .faults import ConfigError, Fault, meant, shown, told
 from .gathering import Gathering, Table
 from .job import Delivery, RetentionPolicy, checked_ssh
 from .rates import parse_rate
@@ -56,11 +57,17 @@ def declared_in(text: str, file: str, world: World) -> Declared:
     """
     try:
         values = plain(tomllib.loads(text))
+        # Alone: a number that is too big even to be shown would break what looks for all else.
+        too_big = [Fault(place, _TOO_BIG) for place in _too_big(values)]
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([_no_toml(str(error), file)]) from None
+    except ValueError:  # Python reads no integer of thousands of digits, and does not tell where it is
+        raise ConfigError([f"{file}: a whole number in it {_TOO_BIG}"]) from None
     except RecursionError:
         raise ConfigError([f"{file}: arrays or tables lie too deep in each other; make them flat"]) from None
     lines = lines_of(text)
+    if too_big:
+        raise ConfigError(told(too_big, file, values, lines))
     gathering = Gathering(values)
     declared = _Reader(gathering, file, world, lines).declared()
     compare_names(gathering)
@@ -70,6 +77,22 @@ def declared_in(text: str, file: str, world: World) -> Declared:
     if gathering.faults:
         raise ConfigError(told(gathering.faults, file, values, lines))
     return declared
+
+
+_TOO_BIG = "is beyond what TOML knows (64 bits); write a smaller one"
+
+
+def _too_big(value: object, place: Place = ()) -> Iterator[Place]:
+    """Where there are whole numbers that TOML does not know: tomllib takes them all the same."""
+    parts: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, dict):
+        parts = value.items()
+    elif isinstance(value, list):
+        parts = enumerate(value)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        yield place
+    for key, part in parts:
+        yield from _too_big(part, (*place, key))
 
 
 def _no_toml(said: str, file: str) -> str:
@@ -134,22 +157,20 @@ class _Reader:
         return Layer(where, self._lines.get(place), replace(Settings(), **found), written)
 
     def _retention(self, name: str, table: Table) -> Retention:
-        counts = {
-            "hourly": "hours",
-            "daily": "days",
-            "weekly": "weeks",
-            "monthly": "months",
-            "yearly": "years",
-        }
         place: Place = ("retention", name)
-        kept: dict[str, Any] = dict.fromkeys(counts.values(), 0)
-        for key, field in counts.items():
+        kept: dict[str, Any] = dict.fromkeys(BUCKETS.values(), 0)
+        for key, field in BUCKETS.items():
             if key in table and self._from.sound((*place, key)):
                 kept[field] = None if table[key] == FOREVER else table[key]
         makers: Mapping[str, Maker] = {"keep-last": int, "keep-within": parse_age, "windows": windows}
+        so_far = len(self._from.faults)
         found = self._from.all_of(place, table, makers)
         kept |= {key.removeprefix("keep_"): value for key, value in found.items()}
-        return Retention(RetentionPolicy(**kept), self._lines.get(place))
+        policy = RetentionPolicy(**kept)
+        if policy.keeps_nothing and self._from.sound(place) and len(self._from.faults) == so_far:
+            what = "keeps nothing; write how many of at least one kind, for example daily = 31"
+            self._from.fault(place, what)
+        return Retention(policy, self._lines.get(place))
 
     def _receiver(self, name: str, table: Table) -> Receiver:
         place: Place = ("destination", name)
@@ -202,7 +223,8 @@ class _Reader:
             if word not in PLACEHOLDERS:
                 near = meant(word, PLACEHOLDERS)
                 raise ValueError(f"{shown(value)} has the unknown placeholder {{{word}}}{near}")
-        if "/" not in _named(Receiver("", "", value).copy_of("x", self._world.hostname)):
+        # Of a dataset that is no pool; what becomes of the entries that there are is looked at later.
+        if "/" not in _named(Receiver("", "", value).copy_of("x/x", self._world.hostname)):
             raise ValueError(
                 f'{shown(value)} is a whole pool; write "{value}/{{hostname}}", or another dataset'
             )

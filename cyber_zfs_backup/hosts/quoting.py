@@ -45,11 +45,16 @@ def joined(argvs: Sequence[Argv]) -> str:
     return " && ".join(command_line(argv) for argv in argvs)
 
 
+def as_typed(argv: Argv) -> str:
+    """One command as a message offers it to a person, who runs it or not: nothing is refused."""
+    return " ".join(shlex.quote(word) for word in argv)
+
+
 _MOST_SHOWN = 1000
 """Characters of commands that a log line shows; one command may name thousands of snapshots."""
 
 
 def shown(argvs: Sequence[Argv], between: str = " && ") -> str:
     """Commands as a log shows them: quoted, and cut where they are long."""
-    text = between.join(" ".join(shlex.quote(word) for word in argv) for argv in argvs)
+    text = between.join(map(as_typed, argvs))
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}... ({len(text)} characters)"

@@ -27,6 +27,9 @@ HARMLESS = frozenset(
 )
 """What a pure floor may import from outside. Whatever is not here may block, or read a clock or the world."""
 
+QUOTE = ("model", "hosts", "plan", "gatekeeper")
+"""Who may quote for a shell by itself: hosts/quoting.py, what is pure, and what must be read alone."""
+
 IMPURE_CALLS = frozenset(("open", "input", "print", "breakpoint", "exec", "eval", "__import__"))
 CLOCKS = frozenset(("now", "utcnow", "today"))
 
@@ -102,6 +105,17 @@ def dotted(path: Path) -> tuple[str, ...]:
 def test_a_module_imports_only_floors_below_it(path: Path) -> None:
     found = violations(path.read_text(), dotted(path), package=path.name == "__init__.py")
     assert not found, f"{path.relative_to(ROOT.parent)}: {found}"
+
+
+def test_shells_are_quoted_for_in_one_place() -> None:
+    quoting = {
+        dotted(path)
+        for path in modules()
+        for _, imported in imports(path.read_text(), dotted(path), package=path.name == "__init__.py")
+        if imported[0] == "shlex"
+    }
+    assert {module for module in quoting if module[1] not in QUOTE} == set()
+    assert {module for module in quoting if module[1] == "hosts"} == {(PACKAGE, "hosts", "quoting")}
 
 
 def test_every_directory_of_the_package_is_a_floor() -> None:

@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import pytest
-
 from cyber_zfs_backup.actions.configuration import calendars
 from cyber_zfs_backup.hosts.errors import HostError, HostErrorKind
 from cyber_zfs_backup.hosts.protocol import Finished
@@ -67,11 +65,19 @@ def test_what_is_none_and_what_never_comes() -> None:
     assert surface.notes == []
 
 
-@pytest.mark.parametrize("status", [126, 127])
-def test_where_there_is_no_systemd_it_is_said(status: int) -> None:
+def test_where_there_is_no_systemd_it_is_said() -> None:
     surface = Said()
-    assert calendars(said_by(status, "", "not found"), ("hourly",), surface) == {}
+    assert calendars(said_by(127, "", "not found"), ("hourly",), surface) == {}
     assert surface.notes == ["systemd-analyze is not installed here; calendar expressions are not checked"]
+
+
+def test_what_cannot_be_run_is_not_called_missing() -> None:
+    surface = Said()
+    assert calendars(said_by(126, "", "systemd-analyze: Permission denied\n"), ("hourly",), surface) == {}
+    assert surface.warnings == [
+        "calendar expressions are not checked: systemd-analyze says 'systemd-analyze: Permission denied'"
+    ]
+    assert surface.notes == []
 
 
 def test_what_fails_otherwise_is_no_fault_of_the_file() -> None:

@@ -122,6 +122,8 @@ def test_show_tells_what_counts_and_where_it_comes_from(file: Path, capsys: Capt
     assert action["summary"] == f"{me} is backed up"
     assert rows["schedule"] == (me, "hourly", "config.toml:13 [[dataset]] tank/home")
     assert rows["exclude"] == (me, "none", "built in")
+    typed = {row["setting"]: row["typed"] for row in action["rows"]}
+    assert (typed["exclude"], typed["destinations"], typed["recursive"]) == ([], ["nas"], True)
     assert rows["destinations"] == (me, "nas", "config.toml:2 [defaults]")
     assert rows["copy at nas"] == (me, "nas:vault/x/home/me", "config.toml:4 [destination.nas]")
 
@@ -194,6 +196,23 @@ def test_what_is_no_text(data: bytes, said: str, file: Path, capsys: Capture) ->
     file.write_bytes(data)
     assert command.main(["config", "check", "--config", str(file)]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.timeout(20)
+def test_what_would_never_end_is_not_read(tmp_path: Path, capsys: Capture) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for endless in (fifo, Path("/dev/zero")):
+        assert command.main(["config", "check", "--config", str(endless)]) == 2
+        assert f"{endless} is no regular file; name one with --config" in capsys.readouterr().err
+
+
+def test_a_byte_order_mark_is_no_fault(file: Path, capsys: Capture) -> None:
+    file.write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
+    assert command.main(["config", "check", "--config", str(file)]) == 0
+    file.write_bytes(b"\xef\xbb\xbf" + TEXT.replace("exclude", "exlude").encode())
+    assert command.main(["config", "check", "--config", str(file)]) == 2
+    assert f"{file}:9: [[dataset]] tank: exlude" in capsys.readouterr().err
 
 
 def test_a_directory_and_a_name_that_none_can_have(tmp_path: Path, capsys: Capture) -> None:

@@ -100,7 +100,14 @@ SCHEMA = {
                         "type": "object",
                         "additionalProperties": {"type": ["number", "string", "null"]},
                     },
-                    "rows": {"type": "array", "items": {"type": "object", "additionalProperties": TEXT}},
+                    "rows": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "properties": {"typed": {}},
+                            "additionalProperties": TEXT,
+                        },
+                    },
                     "findings": {
                         "type": "array",
                         "items": {

@@ -6,13 +6,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cyber_zfs_backup.config.best_fit import copy_of, effective
-from cyber_zfs_backup.config.declared import Declared, Settings
+from cyber_zfs_backup.config.best_fit import base_for, copy_of, effective
+from cyber_zfs_backup.config.declared import Declared, Entry, Layer, Receiver, Settings
+from cyber_zfs_backup.model.names import join, relative
 
 from .worlds import declared
 
@@ -142,9 +144,125 @@ def test_what_is_left_out(dataset: str, why: str) -> None:
         ("tank/one", "all", "vault/tank/one"),
         ("tank", "usb", None),
         ("tank/one", "offsite", None),
+        ("tank/one/two", "all", None),
+        ("tank/xy", "offsite", None),
+        ("tank/home/me/tmp", "usb", None),
         ("pool", "offsite", None),
     ],
 )
 def test_where_a_copy_lies(dataset: str, receiver: str, copy: str | None) -> None:
     config = declared(TEXT)
     assert copy_of(config, dataset, config.receivers[receiver]) == copy
+
+
+GAPS = """\
+[destination.offsite]
+dataset = "offsite/{name}"
+[destination.usb]
+ssh = ""
+dataset = "usb/{name}"
+
+[defaults]
+destinations = ["offsite"]
+
+[[dataset]]
+name = "tank"
+exclude = ["tmp"]
+
+[[dataset]]
+name = "tank/a"
+destinations = []
+
+[[dataset]]
+name = "tank/a/deep"
+
+[[dataset]]
+name = "tank/a/deep/er"
+destinations = ["offsite", "usb"]
+
+[[dataset]]
+name = "tank/tmp/kept"
+
+[[dataset]]
+name = "tank/one"
+recursive = false
+
+[[dataset]]
+name = "tank/one/x/y"
+
+[[dataset]]
+name = "tank/one/x/y/z"
+"""
+
+
+@pytest.mark.parametrize(
+    ("dataset", "receiver", "base"),
+    [
+        ("tank", "offsite", "tank"),
+        ("tank/b/c", "offsite", "tank"),
+        # An entry that goes nowhere, and what is below it.
+        ("tank/a", "offsite", None),
+        ("tank/a/b", "offsite", None),
+        ("tank/a/deep", "offsite", "tank/a/deep"),
+        ("tank/a/deep/x", "offsite", "tank/a/deep"),
+        ("tank/a/deep/er", "offsite", "tank/a/deep"),
+        ("tank/a/deep/er", "usb", "tank/a/deep/er"),
+        ("tank/a/deep", "usb", None),
+        # A pattern of exclude.
+        ("tank/tmp", "offsite", None),
+        ("tank/tmp/other", "offsite", None),
+        ("tank/tmp/kept", "offsite", "tank/tmp/kept"),
+        ("tank/tmp/kept/x", "offsite", "tank/tmp/kept"),
+        # An entry that goes there alone, without what is below it.
+        ("tank/one", "offsite", "tank"),
+        ("tank/one/x", "offsite", None),
+        ("tank/one/x/y", "offsite", "tank/one/x/y"),
+        ("tank/one/x/y/z/0", "offsite", "tank/one/x/y"),
+        ("pool", "offsite", None),
+    ],
+)
+def test_with_which_entry_a_dataset_is_pushed(dataset: str, receiver: str, base: str | None) -> None:
+    config = declared(GAPS)
+    there = config.receivers[receiver]
+    found = base_for(config, dataset, there)
+    assert (found.name if found else None) == base
+    if base is not None:
+        root = f"{receiver}/{base.rpartition('/')[2]}"
+        assert copy_of(config, dataset, there) == join(root, relative(base, dataset))
+
+
+GOING = st.fixed_dictionaries(
+    {"destinations": st.sampled_from([[], ["x"], ["x", "y"]])},
+    optional={
+        "recursive": st.booleans(),
+        "exclude": st.lists(st.sampled_from(["b", "*/c", "a/*"]), max_size=1),
+    },
+)
+
+
+@settings(max_examples=60)
+@given(st.dictionaries(NAME, GOING, min_size=1, max_size=8), NAME, st.sampled_from("xy"))
+def test_the_law_of_bases(entries: Mapping[str, Mapping[str, Any]], dataset: str, name: str) -> None:
+    """From the base down to the dataset everything goes there; from no entry above the base does it."""
+    config = Declared(
+        "config.toml",
+        "zippy",
+        Layer("[defaults]"),
+        {
+            entry: Entry(entry, Layer(entry, 1, Settings(**said), dict.fromkeys(said, 1)))
+            for entry, said in entries.items()
+        },
+        {each: Receiver(each, each, f"{each}/{{dataset}}") for each in "xy"},
+        {},
+    )
+    above = ["/".join(dataset.split("/")[:end]) for end in range(1, dataset.count("/") + 2)]
+
+    def goes(each: str) -> bool:
+        found = effective(config, each)
+        return not found.left_out and name in found.settings.destinations
+
+    whole = [each for n, each in enumerate(above) if each in config.entries and all(map(goes, above[n:]))]
+    base = base_for(config, dataset, config.receivers[name])
+    assert (base.name if base else None) == (whole[0] if whole else None)
+    assert (base is None) == (not goes(dataset))
+    assert (copy_of(config, dataset, config.receivers[name]) is None) == (base is None)

@@ -33,7 +33,7 @@ from cyber_zfs_backup.config.faults import ConfigError
 from cyber_zfs_backup.config.job import Delivery, Destination, RetentionPolicy
 from cyber_zfs_backup.config.reading import declared_in
 from cyber_zfs_backup.config.setting_values import settings
-from cyber_zfs_backup.config.shape import SCHEMA, schema
+from cyber_zfs_backup.config.shape import SCHEMA, plain, schema
 from cyber_zfs_backup.gatekeeper.policy import Mode
 from cyber_zfs_backup.model.ages import Age
 from cyber_zfs_backup.model.schedules import Schedule, parse_schedule
@@ -171,7 +171,7 @@ def test_the_schema_tells_what_is_built_in() -> None:
     nothing = declared('[destination.x]\ndataset = "a/b"\n[[dataset]]\nname = "tank"\n')
     whole = schema()["properties"]
     tables = (
-        ([row for row in dataset_rows(nothing, "tank")[0] if row[1] != "keeps"], whole["defaults"]),
+        ([row for row in dataset_rows(nothing, "tank")[0] if row.setting != "keeps"], whole["defaults"]),
         (receiver_rows(nothing), whole["destination"]["additionalProperties"]),
         (notification_rows(nothing), whole["notification"]),
     )
@@ -182,7 +182,8 @@ def test_the_schema_tells_what_is_built_in() -> None:
         "the destination's name": "x",
     }
     for rows, table in tables:
-        for _, key, value, where in rows:
+        for row in rows:
+            _, key, value, where = row.cells
             if (key, where) == ("dataset", "config.toml:2 [destination.x]"):
                 continue
             assert where == "built in"
@@ -216,8 +217,8 @@ def test_schedules() -> None:
 
 def test_a_default_retention_of_ones_own() -> None:
     mine = declared('[retention.default]\ndaily = 7\nyearly = "forever"\n[[dataset]]\nname = "tank"\n')
-    (kept,) = [row for row in dataset_rows(mine, "tank")[0] if row[1] == "keeps"]
-    assert kept[2:] == ("7 daily, all yearly", "config.toml:1 [retention.default]")
+    (kept,) = [row for row in dataset_rows(mine, "tank")[0] if row.setting == "keeps"]
+    assert kept.cells[2:] == ("7 daily, all yearly", "config.toml:1 [retention.default]")
 
 
 def test_what_is_kept_in_words() -> None:
@@ -245,6 +246,139 @@ def test_calendar_expressions_are_asked_about_once_and_together() -> None:
     text = FULL + '\n[[dataset]]\nname = "more"\nschedule = "hourly"\n'
     declared_in(text, "config.toml", type(ZIPPY)("zippy", calendars, ZIPPY.is_there))
     assert asked == [("02:00", "hourly", "Mon..Fri 8..18:00")]
+
+
+def test_programs_get_the_values_that_the_file_has() -> None:
+    """Of the full example: whatever is written there is found again, by its own type."""
+    full, raw = declared(FULL), plain(tomllib.loads(FULL))
+    rows = [row for name in full.entries for row in dataset_rows(full, name)[0]]
+    rows += receiver_rows(full) + notification_rows(full)
+    found: dict[tuple[str, str], Any] = {(row.of, row.setting): row.typed for row in rows}
+    tables = {f"[destination.{name}]": table for name, table in raw["destination"].items()}
+    tables |= {table["name"]: raw["defaults"] | table for table in raw["dataset"]}
+    tables["[notification]"] = raw["notification"]
+    compared = set()
+    for of, table in tables.items():
+        for key, value in table.items():
+            if key in ("name", "bwlimit"):
+                continue
+            if key == "hooks":  # with what is built in beside what is written
+                pairs = zip(found[of, key], value, strict=True)
+                assert all(each.items() >= said.items() for each, said in pairs)
+            else:
+                assert found[of, key] == value, (of, key)
+            assert type(found[of, key]) is type(value), (of, key)
+            compared.add(type(value))
+    assert compared == {bool, int, str, list, dict}
+    assert found["[destination.offsite]", "bwlimit"] == 20 << 20
+    for entry in full.entries.values():
+        name = effective(full, entry.name).settings.retention
+        built_in = {"daily": 31, "weekly": 12, "monthly": 36, "yearly": "forever"}
+        kept = (
+            json.dumps(raw["retention"].get(name, built_in)).replace('"7d"', '"1w"').replace("3 days", "3d")
+        )
+        assert found[entry.name, "keeps"] == json.loads(kept)
+    json.dumps(list(found.values()), allow_nan=False)
+
+
+def test_programs_are_told_what_is_not_there() -> None:
+    found = {
+        row.setting: row.typed for row in dataset_rows(declared('[[dataset]]\nname = "tank"\n'), "tank")[0]
+    }
+    assert found == {
+        "recursive": True,
+        "exclude": [],
+        "honour-auto-snapshot": False,
+        "destinations": [],
+        "retention": "default",
+        "schedule": "02:00",
+        "push-schedule": None,
+        "pause": False,
+        "hooks": [],
+        "conditions": {"on-ac-power": False},
+        "warn-after": "26h",
+        "critical-after": "50h",
+        "keeps": {"daily": 31, "weekly": 12, "monthly": 36, "yearly": "forever"},
+    }
+
+
+@pytest.mark.parametrize(("pause", "typed"), [("true", True), ("false", False), ("2026-12-24", "2026-12-24")])
+def test_programs_are_told_of_a_pause(pause: str, typed: object) -> None:
+    rows, _ = dataset_rows(declared(f'[[dataset]]\nname = "tank"\npause = {pause}\n'), "tank")
+    assert [row.typed for row in rows if row.setting == "pause"] == [typed]
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "0x" + "f" * 5000, "-" + "9" * 20, "9223372036854775808"])
+def test_a_number_that_is_too_big_is_told(digits: str) -> None:
+    """Python can neither read the first one nor show the second."""
+    where = "" if len(digits) == 5000 else ":3"
+    text = f'[retention.x]\nweekly = "no"\ndaily = {digits}\n[[dataset]]\nname = "tank"\n'
+    with pytest.raises(ConfigError) as caught:
+        declared(text)
+    (line,) = caught.value.lines
+    assert line.startswith(f"config.toml{where}: ")
+    assert line.endswith(" beyond what TOML knows (64 bits); write a smaller one")
+
+
+def test_the_greatest_number() -> None:
+    most = declared('[retention.x]\ndaily = 9223372036854775807\n[[dataset]]\nname = "tank"\n')
+    assert most.retentions["x"].policy.days == 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    "address", ["root", "me@example.com", "_x", "0@[192.0.2.1]", "a.b+c@d-e.example", "ü@x"]
+)
+def test_addresses(address: str) -> None:
+    text = f'[notification]\nmail = [{json.dumps(address)}]\n[[dataset]]\nname = "tank"\n'
+    if address[0] == "ü":
+        with pytest.raises(ConfigError):
+            declared(text)
+    else:
+        assert declared(text).notification.mail == (address,)
+
+
+BAD_ADDRESSES = [
+    "-oQ/tmp",
+    "-t",
+    "",
+    "a@",
+    "@b",
+    "a@-b",
+    "a b",
+    "a@b@c",
+    "a,b",
+    "root\n",
+    "root\nBcc: x",
+    "a\0",
+]
+
+
+@pytest.mark.parametrize("address", [*BAD_ADDRESSES, "a@b\n", "|x", "<a@b>", "a\x85", "\ta", 'a"b', "a\\b"])
+def test_what_is_no_address(address: str) -> None:
+    """Nothing that a mail program could take for an option, for two, or for a line of a header."""
+    text = f'[notification]\nmail = [{json.dumps(address)}]\n[[dataset]]\nname = "tank"\n'
+    with pytest.raises(ConfigError, match=r"mail 1: .* cannot be used; write a mail address or a local user"):
+        declared(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[destination."x\\n"]\ndataset = "a/b"\n',
+        '[retention."x\\n"]\ndaily = 1\n',
+        '[[defaults.hooks]]\nwhen = "after-push"\ncommand = ["/bin/true"]\nenvironment = { "X\\n" = "" }\n',
+    ],
+)
+def test_no_name_ends_with_a_line(text: str) -> None:
+    declared(text.replace("\\n", "") + '[[dataset]]\nname = "tank"\n')
+    with pytest.raises(ConfigError, match=r"is no name for it"):
+        declared(text + '[[dataset]]\nname = "tank"\n')
+
+
+def test_a_copy_of_the_same_name_elsewhere() -> None:
+    text = '[destination.x]\ndataset = "{dataset}"\n[[dataset]]\nname = "tank/home"\ndestinations = ["x"]\n'
+    config = declared(text)
+    assert config.receivers["x"].copy_of("tank/home", "zippy") == "tank/home"
 
 
 def test_too_deep_is_told() -> None:

@@ -189,6 +189,8 @@ def _left_out(job: Job, path: str, about: Mapping[str, Property]) -> str:
     """What keeps a dataset from taking part; empty where nothing does."""
     if pattern_of(job.dataset, path, job.exclude.patterns) is not None:
         return "--exclude"
+    if path and job.exclude.all_below:
+        return "not recursive"
     if join(job.dataset, path) in job.exclude.apart:
         return "another job"
     return properties.opts_out(about, honour_auto_snapshot=job.exclude.honour_auto_snapshot)

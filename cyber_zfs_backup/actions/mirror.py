@@ -9,7 +9,7 @@ forced receive.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..model.trees import Tree
 from ..plan import destroy, mirror
@@ -61,7 +61,10 @@ def mirror_receiver(
         for path, name in confirmed.items()
         if path in source.datasets and (base := source.datasets[path].named(name)) is not None
     }
-    found = mirror.candidates(source, receiver, bases, terms_of(ends, facts))
+    terms = terms_of(ends, facts)
+    if ends.destination.retention is not None:
+        terms = replace(terms, rule=ends.destination.retention.rule(terms.now))
+    found = mirror.candidates(source, receiver, bases, terms)
     plan: destroy.DestroyPlan = finish(ends.receiver, found, coming)
     result = carry_out("mirror", ends.receiver, plan, ends, coming)
     done = result.outcome in (Outcome.DONE, Outcome.NOTHING)

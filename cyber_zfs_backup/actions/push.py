@@ -212,12 +212,16 @@ class _Push:
             receiver=answers.receiver,
             target=self.target,
             mode=job.delivery.send_mode,
-            allow_full=job.force.non_incremental,
+            allow_full=self._may_be_full(),
             properties_changed=self.changed,
             seen=Seen(answers.tokens, self.facts.excluded, self.written_to, self.refused),
             set_aside=frozenset(self.failures),
             listed=self.listed,
         )
+
+    def _may_be_full(self) -> bool:
+        force, never = self.ends.job.force, self.before.root.base is None
+        return force.non_incremental or (force.first_push and never)
 
     def _show(self, plan: PushPlan) -> None:
         lines = report.plan_lines(self.facts.root, self.ends.destination.dataset, plan)

@@ -93,7 +93,7 @@ class ActionResult:
     ``figures`` are counts, bytes and seconds by name, for machines. ``destination`` is the label of the
     one that it was for; empty for what concerns the source alone. ``answer`` is what the person asked for, or
     does next: always shown, unless --quiet says not to. ``findings`` are a check-up's, ``table`` is what a
-    person reads at a glance, ``timeline`` is a simulation's.
+    person reads at a glance, ``timeline`` is a simulation's. ``dataset`` is the tree, where a run has several.
     """
 
     action: str
@@ -107,6 +107,7 @@ class ActionResult:
     findings: tuple[Finding, ...] = ()
     timeline: Timeline | None = None
     table: Table | None = None
+    dataset: str = ""
 
 
 @dataclass(frozen=True, slots=True)

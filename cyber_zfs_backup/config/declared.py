@@ -11,13 +11,15 @@ from pathlib import Path
 
 from ..gatekeeper.policy import Mode
 from ..model.schedules import Schedule
-from .job import Delivery, Destination, RetentionPolicy
+from .job import Delivery, RetentionPolicy
 
 CONFIG = Path("/etc/cyber-zfs-backup/config.toml")
 EXAMPLE = Path("/usr/share/doc/cyber-zfs-backup/examples/config.toml")
 
 WARNING, CRITICAL = timedelta(hours=26), timedelta(hours=50)
 """For a nightly backup: one night that took its time, and one that is missing."""
+
+NIGHTLY = Schedule("02:00")
 
 DEFAULT_RETENTION = "default"
 """The name of the retention that is built in."""
@@ -91,7 +93,7 @@ class Settings:
     honour_auto_snapshot: bool = False
     destinations: tuple[str, ...] = ()
     retention: str = DEFAULT_RETENTION
-    schedule: Schedule = Schedule("02:00")
+    schedule: Schedule = NIGHTLY
     push_schedule: Schedule | None = None
     pause: Pause | None = None
     hooks: tuple[Hook, ...] = ()
@@ -149,10 +151,6 @@ class Receiver:
         """The dataset there that holds the copy of ``base``, which is pushed with all below it."""
         there = self.dataset.replace("{hostname}", hostname)
         return there.replace("{name}", base.rpartition("/")[2]).replace("{dataset}", base)
-
-    def destination(self, base: str, hostname: str) -> Destination:
-        """The same as what a push is given. Raises ``UsageError`` where no such dataset can be."""
-        return Destination(self.ssh, self.copy_of(base, hostname), self.ssh_config, self.use_sudo)
 
 
 PLACEHOLDERS = ("hostname", "dataset", "name")

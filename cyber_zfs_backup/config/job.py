@@ -134,7 +134,8 @@ class Destination:
     """A receiver: the ssh destination (empty: this machine), and the dataset that holds our copy there.
 
     ``known_as`` is what the source's records call this machine where it is the receiver of a pull: the
-    source may be pulled by others too.
+    source may be pulled by others too. ``retention`` is what an archive keeps of what has expired on the
+    source; ``None`` where that goes by the source's own.
     """
 
     ssh: str
@@ -142,6 +143,7 @@ class Destination:
     ssh_config: Path | None = None
     use_sudo: bool = False
     known_as: str = ""
+    retention: RetentionPolicy | None = None
 
     def __post_init__(self) -> None:
         checked_ssh("--ssh-destination", self.ssh)
@@ -165,10 +167,15 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Force:
-    """What the administrator has said yes to, this once."""
+    """What the administrator has said yes to, this once.
+
+    ``first_push`` says so of a whole push where none is on record: a copy that was there and is gone is not
+    silently sent anew.
+    """
 
     destroy_lots: bool = False
     non_incremental: bool = False
+    first_push: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +209,14 @@ class Exclude:
     """What of a tree takes no part, beside the datasets that opt out by their property: each with all below.
 
     ``patterns`` are the shell's, ``apart`` are datasets (full names) of which another job takes care.
-    ``honour_auto_snapshot``: what zfs-auto-snapshot would leave out opts out, too.
+    ``honour_auto_snapshot``: what zfs-auto-snapshot would leave out opts out, too. ``all_below``: nothing but
+    the root takes part.
     """
 
     patterns: tuple[str, ...] = ()
     honour_auto_snapshot: bool = False
     apart: tuple[str, ...] = ()
+    all_below: bool = False
 
 
 @dataclass(frozen=True, slots=True)

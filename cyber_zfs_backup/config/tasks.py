@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the configuration file declares, as work: for each ``[[dataset]]`` its tree and its destinations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..gatekeeper.policy import Mode
+from ..model.names import is_within
+from .best_fit import copy_of, effective
+from .declared import Declared, Receiver, Settings
+from .job import Action, Delivery, Destination, Exclude, Force, Job, RetentionPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One destination of a task: what a push there is given, and how it goes about it."""
+
+    receiver: str
+    destination: Destination
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One entry as work. ``dataset`` is its tree's root; ``routes`` are in the entry's order."""
+
+    dataset: str
+    settings: Settings
+    retention: RetentionPolicy
+    exclude: Exclude
+    routes: tuple[Route, ...] = field(default=())
+
+    def local(self, action: Action, *, dry_run: bool = False) -> Job:
+        """The job that does this on the source alone."""
+        return self._job(action, (), Delivery(), dry_run=dry_run)
+
+    def push(self, route: Route, *, dry_run: bool = False) -> Job:
+        """The job that pushes to one destination. A first push needs no word: the file has asked for it."""
+        return self._job(Action.PUSH, (route.destination,), route.delivery, dry_run=dry_run)
+
+    def _job(
+        self, action: Action, destinations: tuple[Destination, ...], delivery: Delivery, *, dry_run: bool
+    ) -> Job:
+        return Job(
+            dataset=self.dataset,
+            actions=frozenset({action}),
+            destinations=destinations,
+            retention=self.retention,
+            force=Force(first_push=True),
+            exclude=self.exclude,
+            delivery=delivery,
+            dry_run=dry_run,
+        )
+
+
+def tasks(declared: Declared) -> tuple[Task, ...]:
+    """One for each entry, parents before what lies below them: their copies must be there first."""
+    names = sorted(declared.entries, key=lambda name: name.split("/"))
+    return tuple(_task(declared, name) for name in names)
+
+
+def _task(declared: Declared, name: str) -> Task:
+    settings = effective(declared, name).settings
+    return Task(
+        dataset=name,
+        settings=settings,
+        retention=declared.retentions[settings.retention].policy,
+        exclude=Exclude(
+            patterns=settings.exclude,
+            honour_auto_snapshot=settings.honour_auto_snapshot,
+            # Each entry takes its dataset out of what the one above says.
+            apart=tuple(each for each in declared.entries if each != name and is_within(name, each)),
+            all_below=not settings.recursive,
+        ),
+        routes=tuple(_routes(declared, name, [declared.receivers[each] for each in settings.destinations])),
+    )
+
+
+def _routes(declared: Declared, name: str, receivers: list[Receiver]) -> list[Route]:
+    copies: Mapping[str, str | None] = {each.name: copy_of(declared, name, each) for each in receivers}
+    return [
+        Route(each.name, _destination(declared, each, copy), each.delivery)
+        for each in receivers
+        if (copy := copies[each.name]) is not None
+    ]
+
+
+def _destination(declared: Declared, receiver: Receiver, copy: str) -> Destination:
+    own = receiver.mode is Mode.ARCHIVE
+    return Destination(
+        ssh=receiver.ssh,
+        dataset=copy,
+        ssh_config=receiver.ssh_config,
+        use_sudo=receiver.use_sudo,
+        retention=declared.retentions[receiver.retention].policy if own else None,
+    )

@@ -104,6 +104,7 @@ def test_what_an_honest_sender_needs(client: Client) -> None:
     assert "refused" not in journal
 
 
+@pytest.mark.nightly
 def test_a_cut_receive_is_gone_on_with(client: Client) -> None:
     assert client.run("--force-non-incremental").status == 0
     client.guest.script("head -c 6000000 /dev/urandom > /run/lab/away/file; sleep 1; zpool sync")
@@ -121,6 +122,7 @@ def test_a_cut_receive_is_gone_on_with(client: Client) -> None:
     assert holds_all(client)
 
 
+@pytest.mark.nightly
 def test_a_restore_through_it_where_the_policy_lets_the_client_read(client: Client) -> None:
     client.guest.script("zfs create tank/src/secret/below")
     assert client.run("--force-non-incremental").status == 0
@@ -243,6 +245,7 @@ def test_a_hostile_client_gets_nothing_but_a_line(client: Client) -> None:
         assert ascii(line) in journal, line
 
 
+@pytest.mark.nightly
 def test_hostile_streams(client: Client) -> None:
     """What a stream may carry: nothing mounts, nothing is shared, renamed, held or written outside."""
     guest = client.guest
@@ -311,6 +314,7 @@ def history(client: Client, days: int) -> list[str]:
     return names
 
 
+@pytest.mark.nightly
 def test_a_stolen_sender_of_a_mirror_cannot_go_below_the_floors(client: Client) -> None:
     client.guest.put(
         b'root = "vault/zippy"\nmode = "mirror"\ndestroy-percent = 100\n'
@@ -434,6 +438,7 @@ def test_a_quota_a_slow_client_and_many_connections(lab: Lab, product: Product, 
     assert "refused" in refused.problems()
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("missing", "broken"),
     [("receive", "permission denied"), ("create", "permission denied"), ("mount", "permission denied")],

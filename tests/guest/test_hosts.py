@@ -79,6 +79,7 @@ def test_a_host_key_that_has_changed_is_refused(ground: Ground) -> None:
     assert ground.both() == before
 
 
+@pytest.mark.nightly
 def test_a_login_that_is_no_longer_allowed(ground: Ground) -> None:
     """The snapshot and the expiry of that night are done all the same."""
     ground.host.revoke("root")
@@ -88,6 +89,7 @@ def test_a_login_that_is_no_longer_allowed(ground: Ground) -> None:
     assert [action["outcome"] for action in ran.document["actions"]] == ["done", "failed", "nothing"]
 
 
+@pytest.mark.nightly
 def test_a_receiver_whose_shell_greets_everybody(ground: Ground) -> None:
     """What its zfs says cannot be told from the greeting: nothing is taken for an answer."""
     before = ground.both()

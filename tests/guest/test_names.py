@@ -90,6 +90,7 @@ def test_a_dataset_that_was_destroyed_and_made_anew_has_its_old_copy_put_aside(g
     assert ran.action("push")["figures"]["orphans"] == 1
 
 
+@pytest.mark.nightly
 def test_partial_receives_go_on_under_their_datasets_new_names(ground: Ground) -> None:
     """Several at once: a volume, an encrypted one, and one that nothing whole has arrived of."""
     base = ground.newest()
@@ -115,6 +116,7 @@ def test_partial_receives_go_on_under_their_datasets_new_names(ground: Ground) -
     assert ran.action("push")["figures"]["bytes"] < 16_000_000
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("mode", ["level", "replicate"])
 def test_clones_stay_clones_of_their_origins(ground: Ground, mode: str) -> None:
     """Of a filesystem, a volume and an encrypted one; of a snapshot that comes with the same push too."""
@@ -138,6 +140,7 @@ def test_clones_stay_clones_of_their_origins(ground: Ground, mode: str) -> None:
     assert night(ground).status == 0
 
 
+@pytest.mark.nightly
 def test_a_receiver_that_may_not_rename_is_a_conflict_with_the_command(ground: Ground) -> None:
     """As an ordinary user with the permissions to receive alone; whatever else there is goes on."""
     ground.host.authorize("keeper")

@@ -122,6 +122,7 @@ def test_retention_is_the_same_on_both_sides(ground: Ground) -> None:
     assert ran.action("mirror")["figures"]["commands"] == 1
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("mode", ["replicate", "level"])
 def test_both_forms_carry_new_children_and_properties(ground: Ground, mode: str) -> None:
     ground.sh(f"zfs create {SOURCE}; zfs create {SOURCE}/a; zfs create {SOURCE}/b")
@@ -139,6 +140,7 @@ def test_both_forms_carry_new_children_and_properties(ground: Ground, mode: str)
     assert "cyber-zfs-backup:" not in ground.sh(f"zfs get -rH all {RECEIVER}")
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("mode", ["replicate", "level"])
 def test_limits_on_space_never_stand_on_a_copy(ground: Ground, mode: str) -> None:
     """Not even where the streams of several nights bring them (``-x`` alone lets them in)."""
@@ -152,6 +154,7 @@ def test_limits_on_space_never_stand_on_a_copy(ground: Ground, mode: str) -> Non
         ground.sh(f"zfs set x:night={night} {SOURCE}; sleep 1")
 
 
+@pytest.mark.nightly
 def test_a_tree_that_is_one_volume(ground: Ground) -> None:
     ground.sh(f"zfs create -V 8M {SOURCE}")
     for night in range(3):

@@ -88,6 +88,7 @@ def test_the_whole_life(machine: Installed, previous: Built, built: Built, lab: 
     assert machine.failed() == []
 
 
+@pytest.mark.nightly
 def test_a_key_that_is_there_is_kept(machine: Installed, built: Built) -> None:
     machine.guest.script(f"ssh-keygen -q -t ed25519 -N '' -C by-hand -f {KEY}; echo mine > {KNOWN}")
     before = sh(machine, f"cat {KEY} {KEY}.pub {KNOWN}")
@@ -98,6 +99,7 @@ def test_a_key_that_is_there_is_kept(machine: Installed, built: Built) -> None:
     assert sh(machine, f"cat {KEY} {KEY}.pub {KNOWN}") == before
 
 
+@pytest.mark.nightly
 def test_in_an_image_no_key_is_made(machine: Installed, built: Built) -> None:
     """Machines that are cloned from it would share it. Each makes its own when it is first up."""
     hidden = "unshare --mount sh -euc"

@@ -126,6 +126,7 @@ def test_from_the_first_backup_to_the_restore(zippy: Installed, typist: Typist) 
     assert zippy.guest.script("zfs get -H -o value keystatus offsite/zippy/secret").text == "unavailable"
 
 
+@pytest.mark.nightly
 def test_a_receiver_that_trusts_nobody(zippy: Installed, typist: Typist, lab: Lab) -> None:
     lab.alpha.server("AuthorizedKeysFile .ssh/authorized_keys", "StrictModes yes")
     sender, receiver, first = blocks(section("A receiver that trusts nobody"))
@@ -146,6 +147,7 @@ def test_a_receiver_that_trusts_nobody(zippy: Installed, typist: Typist, lab: La
     assert not zippy.guest.run(["id", "zfs-zippy"]).ok
 
 
+@pytest.mark.nightly
 def test_the_first_copy_by_disk(zippy: Installed, typist: Typist, lab: Lab) -> None:
     zippy.reach(lab.alpha)
     # As README has it the key is allowed on the receiver.

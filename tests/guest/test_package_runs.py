@@ -146,6 +146,7 @@ def test_a_removal_says_that_it_ends_a_running_push(machine: Installed, built: B
     assert equal(machine)
 
 
+@pytest.mark.nightly
 def test_two_instances_at_once(machine: Installed, lab: Lab) -> None:
     lab.pools.make("tank")
     lab.pools.tree("tank/data", ["a"])
@@ -184,6 +185,7 @@ def for_ssh_alone(machine: Installed) -> str:
     return ONLY_SSH
 
 
+@pytest.mark.nightly
 def test_the_sandbox_lets_every_way_through(machine: Installed, roots_own_ssh: None) -> None:
     """The four ways to a receiver; snapshots that are mounted expire; what the sandbox is for holds."""
     first = "--force-non-incremental"
@@ -223,6 +225,7 @@ def test_the_sandbox_lets_every_way_through(machine: Installed, roots_own_ssh: N
     assert TREE in said.splitlines()
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("taken", "broken"),
     [
@@ -241,6 +244,7 @@ def test_what_is_allowed_is_needed(machine: Installed, taken: str, broken: list[
     assert [words for words in broken if words not in comments] == []
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("taken", "config", "broken"),
     [
@@ -265,6 +269,7 @@ def test_what_ssh_is_allowed_is_needed(
     assert machine.start().ok, machine.said()
 
 
+@pytest.mark.nightly
 def test_the_round_trip_of_the_package(package: Installed) -> None:
     """What Debian's own autopkgtest runs."""
     package.guest.put(ROUND_TRIP, "/run/round-trip")

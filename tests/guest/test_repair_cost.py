@@ -39,6 +39,7 @@ def ground(lab: Lab, product: Product) -> Ground:
     return Ground(lab, product)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "first",
     [pytest.param(True, id="first", marks=pytest.mark.nightly), pytest.param(False, id="incremental")],
@@ -87,6 +88,7 @@ def test_a_push_that_was_cut_at_60_percent_sends_only_the_rest(
     assert ordinary.action("push")["figures"]["bytes"] < MEBI
 
 
+@pytest.mark.nightly
 def test_a_fault_in_one_dataset_does_not_stop_the_others(ground: Ground) -> None:
     """A damaged block stops the stream of its dataset, night after night; the rest is pushed each time."""
     names = ("a", "b", "c", "d")

@@ -114,6 +114,7 @@ def test_a_whole_tree_in_place_and_the_next_push_goes_on(ground: Ground) -> None
     assert ground.snapshots(SOURCE) == ground.snapshots(RECEIVER)
 
 
+@pytest.mark.nightly
 def test_beside_the_source_one_dataset_of_a_date(ground: Ground) -> None:
     first = (
         ground.sh(f"zfs list -H -o name -s createtxg -t snapshot {SOURCE}/home").split()[0].partition("@")[2]
@@ -134,6 +135,7 @@ def test_beside_the_source_one_dataset_of_a_date(ground: Ground) -> None:
     assert (again.status, again.problems()) == (65, ["refused"])
 
 
+@pytest.mark.nightly
 def test_an_encrypted_dataset_alone(ground: Ground) -> None:
     ran = restore(ground, f"{SOURCE}/secret/below", "--to", "tank/back")
     assert ran.status == 0, ran.errors
@@ -145,6 +147,7 @@ def test_an_encrypted_dataset_alone(ground: Ground) -> None:
     assert ground.sh("cat /mnt/back/file") == "below"
 
 
+@pytest.mark.nightly
 def test_a_cut_restore_goes_on(ground: Ground) -> None:
     name = ground.newest("/home")
     # What a restore begins, by hand, as its first stream is cut.
@@ -176,6 +179,7 @@ def test_the_list_and_a_file(ground: Ground) -> None:
     assert ground.sh(f"cat /srv/home/second.{ground.newest()}") == "second"
 
 
+@pytest.mark.nightly
 def test_a_pool_too_small(ground: Ground, lab: Lab) -> None:
     lab.pools.make("small", "64M")
     ground.sh("zfs create -V 20M small/fill")
@@ -191,6 +195,7 @@ def drill(ground: Ground, *words: str) -> Ran:
     return ground.call("drill", "--dataset", SOURCE, *where, *words)
 
 
+@pytest.mark.nightly
 def test_a_drill_reads_everything_and_leaves_nothing(ground: Ground) -> None:
     before = ground.sh("zfs list -H -o name,guid -t all -r tank; findmnt -rn -o TARGET; ls -A /tmp")
     ground.sh("rm -rf /var/lib/cyber-zfs-backup")
@@ -233,6 +238,7 @@ END
     assert "cyber-zfs-backup-drill" not in ground.sh("zfs list -H -o name -r tank; findmnt -rn")
 
 
+@pytest.mark.nightly
 def test_a_drill_that_is_ended_leaves_nothing(ground: Ground) -> None:
     before = ground.sh("zfs list -H -o name -t all -r tank; findmnt -rn -o TARGET; ls -A /tmp")
     running = ground.product.start(

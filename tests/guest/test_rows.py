@@ -66,6 +66,7 @@ def test_a_partial_receive_of_what_is_gone_by_now(ground: Ground) -> None:
     assert here == there
 
 
+@pytest.mark.nightly
 def test_the_receivers_own_snapshots(ground: Ground) -> None:
     """One by hand is left alone; one of the name that is to come is in the way, and no GUID is guessed."""
     ground.sh(f"zfs snapshot {RECEIVER}/b@by-hand")
@@ -80,6 +81,7 @@ def test_the_receivers_own_snapshots(ground: Ground) -> None:
     assert "by-hand" in ground.sh(f"zfs list -H -o name -t snapshot {RECEIVER}/b")
 
 
+@pytest.mark.nightly
 def test_a_foreign_snapshot_that_is_taken_anew_under_its_old_name(ground: Ground) -> None:
     """As Proxmox does with ``vzdump`` each night: its dataset alone waits; the message has the command."""
     ground.sh(f"zfs snapshot {SOURCE}/a/n@vzdump")
@@ -98,6 +100,7 @@ def test_a_foreign_snapshot_that_is_taken_anew_under_its_old_name(ground: Ground
     assert set(there) - set(here) == {"@vzdump.old"}
 
 
+@pytest.mark.nightly
 def test_a_copy_that_is_encrypted_there_and_not_here(ground: Ground) -> None:
     """Another tool made it; ours go on from it, while its key is loaded."""
     ground.sh(
@@ -124,6 +127,7 @@ def test_a_copy_that_is_encrypted_there_and_not_here(ground: Ground) -> None:
     assert ran.status == 0, ran.errors
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("mode", ["level", "replicate"])
 def test_encrypted_below_clear_and_clear_below_encrypted(ground: Ground, mode: str) -> None:
     """New children of both kinds, and later snapshots of them; no key is ever loaded on the receiver."""

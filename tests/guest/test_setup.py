@@ -151,6 +151,7 @@ def and_back(guest: Guest) -> None:
     assert guest.script(f"cat {FOLDER}/cyber-zfs-backup.known_hosts; ls {FOLDER}/*25519 || true").text == ""
 
 
+@pytest.mark.nightly
 def test_the_printed_commands_do_the_same(ground: Ground, lab: Lab) -> None:
     """For whoever gives no tool root: what --print prints is pasted into a shell."""
     guest = lab.guest
@@ -184,6 +185,7 @@ def test_the_printed_commands_do_the_same(ground: Ground, lab: Lab) -> None:
     assert not guest.run(["id", "zfs-morpheus"]).ok
 
 
+@pytest.mark.nightly
 def test_each_permission_is_needed_and_no_other(ground: Ground, lab: Lab) -> None:
     """What the manual says of each permission, on this OpenZFS."""
     guest = lab.guest
@@ -264,6 +266,7 @@ def sudoer(lab: Lab) -> Iterator[str]:
     lab.guest.script(f"rm -f {path}")
 
 
+@pytest.mark.nightly
 def test_a_whole_push_by_the_sudoers_example_and_nothing_else(
     lab: Lab, product: Product, sudoer: str
 ) -> None:

@@ -35,6 +35,7 @@ def wait_for_partial(ground: Ground) -> None:
     raise AssertionError("the push never began to send")
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_children_and_the_next_run_goes_on(
     ground: Ground, number: signal.Signals, status: int
@@ -76,6 +77,7 @@ def test_a_first_push_that_broke_off_is_finished_by_the_next(ground: Ground) -> 
     assert here == there
 
 
+@pytest.mark.nightly
 def test_a_receiver_without_space(lab: Lab, product: Product) -> None:
     """The push fails and says so; what was there stays, the base stays held."""
     ground = Ground(lab, product, receiver_size="100M")

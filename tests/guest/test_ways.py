@@ -26,6 +26,7 @@ def verify(ground: Ground, *more: str) -> tuple[int, list[str]]:
     return ran.status, ran.problems()
 
 
+@pytest.mark.nightly
 def test_two_receivers_of_which_one_is_down_for_a_while(ground: Ground, lab: Lab) -> None:
     """Each has its own record, result and exit; the one that is down keeps its base, and one is told."""
     lab.pools.make("shelf")
@@ -86,6 +87,7 @@ def test_localhost_by_ssh_is_pushed_to_by_ssh(ground: Ground) -> None:
     assert ran.action("snapshot")["outcome"] == "done"
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("receiver", ["", "beta"], ids=["pull", "both far"])
 def test_a_source_on_another_host(ground: Ground, receiver: str) -> None:
     """The same engine: snapshot, push, expire and mirror; a cut stream goes on."""
@@ -110,6 +112,7 @@ def test_a_source_on_another_host(ground: Ground, receiver: str) -> None:
     assert {name.partition("@")[2] for name in ground.holds()} == {ran.action("push")["figures"]["target"]}
 
 
+@pytest.mark.nightly
 def test_bookmarks_keep_the_base_while_the_receiver_is_away(ground: Ground) -> None:
     """Encrypted datasets and volumes too: the snapshots expire, the push goes on from the bookmarks."""
     ground.sh(
@@ -166,6 +169,7 @@ def test_verify_tells_what_differs(ground: Ground) -> None:
     }
 
 
+@pytest.mark.nightly
 def test_no_progress_ends_both_sides(ground: Ground) -> None:
     """With the cable out nothing is refused; the run ends by itself, and the next one goes on."""
     ground.push_first()

@@ -71,14 +71,19 @@ def read_declared(file: Path, surface: Surface) -> Declared:
     """What the configuration file declares on this machine. Raises ``UsageError`` with all that is wrong."""
     host = LocalHost()
     try:
-        hostname = os.uname().nodename.partition(".")[0]
-        world = World(hostname, lambda asked: calendars(host, asked, surface), os.path.exists)
-        return declared_in(_text(file), str(file), world)
+        world = World(hostname(), lambda asked: calendars(host, asked, surface), os.path.exists)
+        return declared_in(text_of(file), str(file), world)
     finally:
         host.close()
 
 
-def _text(file: Path) -> str:
+def hostname() -> str:
+    """This machine's name, unqualified."""
+    return os.uname().nodename.partition(".")[0]
+
+
+def text_of(file: Path) -> str:
+    """What a configuration file holds. Raises ``UsageError`` for what root should not believe."""
     try:
         # What is no file might never end.
         with open(file, "rb", opener=_at_once) as opened:

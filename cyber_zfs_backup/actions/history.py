@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,10 +27,11 @@ def history(folder: Path | None = None) -> Iterator[Finished]:
             yield run
 
 
-def record(job: Job, result: RunResult) -> None:
-    """Record a run that came to its end; nothing where it was a dry run."""
+def record(job: Job, result: RunResult, name: str = "") -> None:
+    """Record a run that came to its end; nothing where it was a dry run. ``name`` is the declared job's."""
     if not result.dry_run:
-        _add([_of(job, result, destination) for destination in result.destinations or ("",)])
+        runs = [_of(job, result, destination) for destination in result.destinations or ("",)]
+        _add([replace(run, job=name) for run in runs])
 
 
 def record_broken(job: Job, started: datetime, error: str, code: int) -> None:

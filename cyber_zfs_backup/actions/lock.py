@@ -49,17 +49,9 @@ def push_lock(source: str, destination: Destination, folder: Path | None = None)
     The kernel lets go of it when the process dies, however it dies. So what the file says counts only
     while somebody holds it; it is there for the person who looks for a run that hangs.
     """
-    place = folder if folder is not None else lock_folder()
     readable = re.sub(r"[^A-Za-z0-9.-]+", "_", destination.label)[:80]
     digest = hashlib.sha256(f"{source}\0{destination.label}".encode()).hexdigest()[:8]
-    try:
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = os.open(place / f"{readable}.{digest}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise LockError(
-            f"{place}: the lock of {destination.label} cannot be made: {error.strerror}; make it writable"
-        ) from None
-    try:
+    with _opened(folder, f"{readable}.{digest}.lock", destination.label) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -70,6 +62,35 @@ def push_lock(source: str, destination: Destination, folder: Path | None = None)
             yield PushLock()
         finally:
             _sign(file, "")
+
+
+@contextmanager
+def run_lock(folder: Path | None = None) -> Iterator[bool]:
+    """Hold the lock of a look at what is due, while the context lasts; answers whether we have it.
+
+    Raises ``LockError``.
+    """
+    with _opened(folder, "run.lock", "runs by the configuration file") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+@contextmanager
+def _opened(folder: Path | None, name: str, of: str) -> Iterator[int]:
+    place = folder if folder is not None else lock_folder()
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.open(place / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LockError(
+            f"{place}: the lock of {of} cannot be made: {error.strerror}; make it writable"
+        ) from None
+    try:
+        yield file
     finally:
         os.close(file)
 

@@ -99,8 +99,7 @@ class Calendar:
     @property
     def spans(self) -> dict[str, tuple[Span, ...]]:
         """Those that were used, for the next run."""
-        kept = {key: tuple(spans)[-_MOST_SPANS:] for key, spans in self._used.items()}
-        return kept
+        return {key: tuple(spans)[-_MOST_SPANS:] for key, spans in self._used.items()}
 
     def after(self, expression: str, moment: datetime) -> datetime | None:
         """When it comes next after a moment; ``None`` for never. Raises what ``ask`` raises."""
@@ -129,11 +128,8 @@ def _row(remembered: Remembered) -> dict[str, Any]:
         "mark": None if mark is None else [mark.inode, mark.offset],
         "reached": [
             [
-                way.dataset,
-                way.destination,
-                r.target,
-                _seconds(r.pushed),
-                _seconds(r.tried),
+                *(way.dataset, way.destination, r.target),
+                *map(_seconds, (r.pushed, r.tried)),
                 r.failures,
                 r.exit,
             ]

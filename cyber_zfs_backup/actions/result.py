@@ -93,7 +93,7 @@ class ActionResult:
     ``figures`` are counts, bytes and seconds by name, for machines. ``destination`` is the label of the
     one that it was for; empty for what concerns the source alone. ``answer`` is what the person asked for, or
     does next: always shown, unless --quiet says not to. ``findings`` are a check-up's, ``table`` is what a
-    person reads at a glance, ``timeline`` is a simulation's. ``dataset`` is the tree, where a run has several.
+    person reads at a glance, ``timeline`` is a simulation's. ``dataset``: the tree, where a run has several.
     """
 
     action: str

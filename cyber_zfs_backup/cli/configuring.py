@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The grammar of ``config``."""
+"""The grammar of what goes by the configuration file: ``config`` and ``run``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..config.declared import CONFIG
-from ..config.job import UsageError
-from ..config.requests import ConfigCheck, ConfigShow
+from ..config.job import Action, UsageError
+from ..config.requests import ConfigCheck, ConfigShow, RunDue
 from . import helptext
-from .options import PROGRAM, add_show, show_of
+from .options import PROGRAM, add_dry_run, add_show, show_of
 from .request import Request
 from .restoring import MakeParser
 
@@ -45,9 +45,7 @@ def understand(make: MakeParser, argv: Sequence[str]) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
     options = config_parser(make).parse_intermixed_args(argv)
     first, *rest = options.what
-    if not options.config:
-        raise UsageError("--config: write a file's name after it")
-    file, show = Path(options.config), show_of(options)
+    file, show = _file_of(options), show_of(options)
     if first == "check":
         if rest:
             raise UsageError(f"config check: {rest[0]!r} is one word too many; a file is named with --config")
@@ -57,3 +55,50 @@ def understand(make: MakeParser, argv: Sequence[str]) -> Request:
             raise UsageError(f"config show: one dataset at a time; {rest[1]!r} is one too many")
         return Request(ConfigShow(file, rest[0] if rest else ""), show)
     raise UsageError(f"config: write check or show after it, not {first!r}")
+
+
+def run_parser(make: MakeParser) -> argparse.ArgumentParser:
+    """All that ``run`` takes."""
+    parser = make(f"{PROGRAM} run", helptext.RUN, helptext.RUN_EXAMPLES)
+    parser.add_argument(
+        "datasets",
+        nargs="*",
+        metavar="DATASET",
+        help="the name of a [[dataset]] of the file (default: all of them)",
+    )
+    what = parser.add_argument_group("what to do")
+    what.add_argument(
+        "--action",
+        nargs="+",
+        action="extend",
+        choices=[action.value for action in Action],
+        default=[],
+        metavar="ACTION",
+        help="any of snapshot, push, expire (default: all three)",
+    )
+    what.add_argument(
+        "--now", action="store_true", help="do it whether it is due or not; what is paused stays so"
+    )
+    add_dry_run(what)
+    add_config(parser.add_argument_group("which file"))
+    add_show(parser)
+    return parser
+
+
+def run(make: MakeParser, argv: Sequence[str]) -> Request:
+    """What the arguments ask for. Raises ``UsageError``."""
+    options = run_parser(make).parse_intermixed_args(argv)
+    work = RunDue(
+        _file_of(options),
+        frozenset(map(Action, options.action)) or frozenset(Action),
+        tuple(dict.fromkeys(options.datasets)),
+        now=options.now,
+        dry_run=options.dry_run,
+    )
+    return Request(work, show_of(options))
+
+
+def _file_of(options: argparse.Namespace) -> Path:
+    if not options.config:
+        raise UsageError("--config: write a file's name after it")
+    return Path(options.config)

@@ -21,6 +21,7 @@ ABOUT = {
     "restore": "bring a dataset or a file back, as it was on a date",
     "drill": "restore the copy for a try, and compare it with the source",
     "config": "check the configuration file, or tell what it says of a dataset",
+    "run": "do what is due by the configuration file",
     "retention": "show what a retention would keep, over years or of what exists now",
 }
 """What each command word is for."""
@@ -44,6 +45,7 @@ commands beside the plain run (each has its own --help):
   cyber-zfs-backup restore WHAT           {ABOUT["restore"]}
   cyber-zfs-backup drill                  {ABOUT["drill"]}
   cyber-zfs-backup config WHAT            {ABOUT["config"]}
+  cyber-zfs-backup run                    {ABOUT["run"]}
   cyber-zfs-backup retention WHAT         {ABOUT["retention"]}
 """
 
@@ -232,6 +234,30 @@ examples:
       whether another file can
   cyber-zfs-backup config show tank/home/me
       what counts for that dataset
+"""
+
+RUN = """\
+Do what is due now, for every [[dataset]] of the configuration file: snapshots by their schedules, pushes
+after each snapshot or by schedules of their own, and the expiry of what is old after each snapshot.
+
+What is due follows from the newest snapshot and from what has arrived, so a night that was missed is made up,
+and two runs at once do no harm. A timer every few minutes is enough: where nothing is due, one zfs list is
+all that it costs. A push that failed is tried again after ten minutes, then
+after twice as long each time, up to an hour; where a person is needed, once an hour. While a push is under
+way, what becomes due is done beside it.
+
+A dataset is left alone while it is paused in the file, or its conditions put it off: on battery, under load,
+or by a command of yours that ends with 1 to 254 (as systemd's ExecCondition=). Exit 0 where nothing is due.
+"""
+
+RUN_EXAMPLES = """\
+examples:
+  cyber-zfs-backup run
+      what is due now by /etc/cyber-zfs-backup/config.toml
+  cyber-zfs-backup run --dry-run
+      tell what would be done
+  cyber-zfs-backup run --now tank/home
+      snapshot, push and expire that one, due or not
 """
 
 RETENTION = """\

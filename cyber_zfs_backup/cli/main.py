@@ -21,6 +21,7 @@ from ..config.requests import (
     ExpireReceived,
     Forget,
     Quarantine,
+    RunDue,
     Status,
     Verify,
 )
@@ -116,6 +117,7 @@ _ACTIONS = {
     Check: "check",
     ConfigCheck: "configuration.config_check",
     ConfigShow: "configuration.config_show",
+    RunDue: "due_run.run_due",
     Status: "status",
 }
 """The module of ``actions`` that does each kind of work, and its function where that has another name."""

@@ -270,6 +270,15 @@ def _config(argv: Sequence[str], _host: str) -> Request:
     return configuring.understand(_Parser, argv)
 
 
+def due_parser() -> argparse.ArgumentParser:
+    """The grammar of ``run``."""
+    return configuring.run_parser(_Parser)
+
+
+def _due(argv: Sequence[str], _host: str) -> Request:
+    return configuring.run(_Parser, argv)
+
+
 def check_parser() -> argparse.ArgumentParser:
     """The grammar of ``check``."""
     return checking.check_parser(_Parser)
@@ -300,6 +309,7 @@ _COMMANDS = {
     "restore": _Command(restore_parser, _restore),
     "drill": _Command(drill_parser, _drill),
     "config": _Command(config_parser, _config),
+    "run": _Command(due_parser, _due),
     "retention": _Command(retention_parser, _retention),
 }
 

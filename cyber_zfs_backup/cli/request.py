@@ -17,6 +17,7 @@ from ..config.requests import (
     ExpireReceived,
     Forget,
     Quarantine,
+    RunDue,
     Status,
     Verify,
 )
@@ -42,6 +43,7 @@ Work = (
     | Check
     | ConfigCheck
     | ConfigShow
+    | RunDue
     | Status
 )
 """What can be asked for."""

@@ -15,9 +15,9 @@ The JSON document (``SCHEMA`` counts its meaning; members may be added without a
 ``error``        null; or ``{"kind", "message"}`` where the run broke off: kind is ``interrupted``,
                  ``missing-module``, ``usage`` or ``internal``
 ``actions``      in the order they were done, each with ``action``, ``destination`` (empty for what concerns
-                 the source alone), ``outcome``  (the values of
-                 ``actions.result.Outcome``), ``summary``, ``lines`` (the plan with its reasons), ``answer``
-                 (what was asked for, or what to do next, line by line), ``problems`` (each ``what``,
+                 the source alone), ``dataset`` (only of ``run``, which has several), ``outcome``
+                 (the values of ``actions.result.Outcome``), ``summary``, ``lines`` (the plan with its
+                 reasons), ``answer`` (what was asked for, or what to do next), ``problems`` (each ``what``,
                  ``where``, ``remedy``, ``kind``) and ``figures`` (numbers and words by name); of a check-up
                  ``findings`` (each ``severity``: good, warning or fails, ``kind``, ``where``, ``what``,
                  ``remedy``), the worst first; of ``status`` and ``config show`` ``rows``
@@ -222,10 +222,10 @@ def _verdict(result: RunResult) -> str:
 
 
 def _name(result: RunResult, action: ActionResult) -> str:
-    """How an action is called: with its destination, where there are several."""
+    """How an action is called: with its destination, or its dataset, where there are several."""
     if action.destination and len(result.destinations) > 1:
         return f"{action.action} ({action.destination})"
-    return action.action
+    return f"{action.action} ({action.dataset})" if action.dataset else action.action
 
 
 def problem_line(name: str, problem: Problem) -> str:
@@ -289,6 +289,7 @@ def _action(action: ActionResult) -> dict[str, object]:
     return {
         "action": action.action,
         "destination": action.destination,
+        **({"dataset": action.dataset} if action.dataset else {}),
         "outcome": action.outcome.value,
         "summary": action.summary,
         "lines": list(action.lines),

@@ -70,6 +70,10 @@ class Pause:
 
     until: date | None = None
 
+    def lasts(self, today: date) -> bool:
+        """Whether nothing is done on that day of this machine's calendar."""
+        return self.until is None or today < self.until
+
 
 @dataclass(frozen=True, slots=True)
 class Conditions:

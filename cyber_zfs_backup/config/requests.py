@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from ..model.names import BadNameError, check_dataset, check_snapshot, own_time, relative
-from .job import HERE, Destination, Exclude, RetentionPolicy, SourceHost, UsageError
+from .job import HERE, Action, Destination, Exclude, RetentionPolicy, SourceHost, UsageError
 
 _TAG = re.compile(r"[0-9a-f]{16}")
 
@@ -171,6 +171,22 @@ class ConfigShow:
                 check_dataset(self.dataset)
             except BadNameError as error:
                 raise UsageError(f"config show: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class RunDue:
+    """Do what is due by the configuration file.
+
+    Of all its entries, or of ``datasets`` alone; ``now``: all that they have, whether due or not.
+    """
+
+    file: Path
+    actions: frozenset[Action] = frozenset(Action)
+    datasets: tuple[str, ...] = ()
+    now: bool = False
+    dry_run: bool = False
+    dataset: str = ""
+    destinations: tuple[Destination, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,17 @@ class Zfs:
         found = self._ask(commands.list_of_one(dataset), parse.snapshots)
         return sorted(found.get(dataset, []), key=lambda snapshot: snapshot.createtxg)
 
+    def newest_own(self, datasets: Sequence[str]) -> dict[str, str]:
+        """The name of each dataset's newest own snapshot; those that have none, or are not there, are left
+        out."""
+        found: dict[str, str] = {}
+        for finished in self._tolerant(commands.list_of_each, datasets):
+            for dataset, snapshots in self._parsed(parse.snapshots, finished).items():
+                own = [snapshot for snapshot in snapshots if snapshot.own]
+                if own:
+                    found[dataset] = max(own, key=lambda each: each.createtxg).name
+        return found
+
     def named_snapshots(self, names: Sequence[str]) -> dict[str, list[Snapshot]]:
         """Those of the named snapshots (full names) that exist, by full dataset name."""
         found: dict[str, list[Snapshot]] = {}

@@ -85,6 +85,11 @@ def list_of_one(dataset: str) -> list[str]:
     return ["zfs", "list", "-Hp", "-o", "name,guid,createtxg", "-t", "snapshot", dataset]
 
 
+def list_of_each(datasets: Sequence[str]) -> list[str]:
+    """The snapshots of these datasets, of each by itself."""
+    return ["zfs", "list", "-Hp", "-o", "name,guid,createtxg", "-t", "snapshot", *datasets]
+
+
 def exists(dataset: str) -> list[str]:
     """Whether a dataset is there, and its GUID, which is never that of another pool's."""
     return ["zfs", "list", "-Hp", "-o", "guid", "-d", "0", dataset]

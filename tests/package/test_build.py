@@ -43,6 +43,7 @@ SHIPPED = {
     "/usr/share/man/man5/cyber-zfs-backup.config.5.gz": "-rw-r--r--",
     "/usr/share/man/man5/cyber-zfs-backup.ssh_config.5.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-config.8.gz": "-rw-r--r--",
+    "/usr/share/man/man8/cyber-zfs-backup-run.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-check.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-doctor.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-monitor.8.gz": "-rw-r--r--",

@@ -30,10 +30,11 @@ from cyber_zfs_backup.config.declared import (
 )
 from cyber_zfs_backup.config.effective_text import dataset_rows, kept_text, notification_rows, receiver_rows
 from cyber_zfs_backup.config.faults import ConfigError
-from cyber_zfs_backup.config.job import Delivery, Destination, RetentionPolicy
+from cyber_zfs_backup.config.job import Action, Delivery, Destination, Force, Job, RetentionPolicy
 from cyber_zfs_backup.config.reading import declared_in
 from cyber_zfs_backup.config.setting_values import settings
 from cyber_zfs_backup.config.shape import SCHEMA, plain, schema
+from cyber_zfs_backup.config.tasks import tasks
 from cyber_zfs_backup.gatekeeper.policy import Mode
 from cyber_zfs_backup.model.ages import Age
 from cyber_zfs_backup.model.schedules import Schedule, parse_schedule
@@ -58,7 +59,13 @@ def test_the_small_example_is_what_the_command_line_does_without_options() -> No
     assert str(found.settings.schedule) == "02:00"
     receiver = small.receivers["offsite"]
     config = Path("/etc/ssh/cyber-zfs-backup.ssh_config")
-    assert receiver.destination("zippy/zippy", "zippy") == Destination("offsite", "offsite/zippy", config)
+    (task,) = tasks(small)
+    assert task.push(task.routes[0]) == Job(
+        "zippy/zippy",
+        frozenset({Action.PUSH}),
+        (Destination("offsite", "offsite/zippy", config),),
+        force=Force(first_push=True),
+    )
     assert (receiver.mode, receiver.delivery) == (Mode.MIRROR, Delivery())
 
 

@@ -49,14 +49,10 @@ _log = logging.getLogger(__name__)
 def doctor(request: Doctor, surface: Surface) -> RunResult:
     """Look at the tree, its copies, and the ways between them."""
     here = look_here((request.source, *request.destinations), LocalHost().run)
-    # Where ssh cannot even read its configuration, there is nobody to ask.
-    reachable = tuple(
-        each for each in request.destinations if not (each.ssh in here.ways and here.ways[each.ssh].trouble)
-    )
     job = Job(
         dataset=request.dataset,
         actions=frozenset({Action.PUSH}),
-        destinations=reachable,
+        destinations=here.reachable(request.destinations),
         source=request.source,
         exclude=request.exclude,
     )

@@ -29,6 +29,9 @@ from .result import ActionResult, Outcome, Problem, RunResult, Surface
 from .scratch import ScratchError, mounted, scratch_dataset
 from .transfers import broken_side
 
+FILE = "drills.jsonl"
+"""A line for each drill; ``model/drilled.py`` reads it."""
+
 
 class Verdict(Enum):
     """What one exercise came to."""
@@ -254,7 +257,7 @@ def _record(drilling: Drilling, done: Sequence[Exercised], state: Path, seconds:
             for each in done
         ],
     }
-    path = state / "drills.jsonl"
+    path = state / FILE
     try:
         Journal(path).add([f"{json.dumps(line)}\n"])
     except OSError as error:

@@ -54,6 +54,28 @@ class Machine(Protocol):
         """This machine's name, unqualified."""
 
 
+def write_whole(path: str, data: bytes, mode: int, *, keep_owner: bool = False) -> None:
+    """Written beside it and renamed; on the disk before it counts. A link at ``path`` is replaced, and not
+    followed. ``keep_owner``: it stays the owner's whose it was. Raises ``OSError``.
+    """
+    descriptor, beside = tempfile.mkstemp(prefix=".cyber-zfs-backup-", dir=os.path.dirname(path))
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            with contextlib.suppress(FileNotFoundError):
+                if keep_owner:
+                    was = os.stat(path)
+                    os.fchown(file.fileno(), was.st_uid, was.st_gid)
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(beside)
+        raise
+
+
 class ThisMachine:
     """The real one."""
 
@@ -110,24 +132,8 @@ class ThisMachine:
 
     def write(self, path: str, text: str, mode: int) -> None:
         """Written beside it and renamed; on the disk before it counts. A link stays one, an owner too."""
-        path = os.path.realpath(path)
         data = text.encode("utf-8", "surrogateescape")
-        descriptor, beside = tempfile.mkstemp(prefix=".cyber-zfs-backup-", dir=os.path.dirname(path))
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                with contextlib.suppress(FileNotFoundError):
-                    was = os.stat(path)
-                    if self.is_root:
-                        os.fchown(file.fileno(), was.st_uid, was.st_gid)
-                os.fchmod(file.fileno(), mode)
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(beside)
-            raise
+        write_whole(os.path.realpath(path), data, mode, keep_owner=self.is_root)
 
     def ask(self, question: str) -> str | None:
         """On stderr, for stdout may be a file; answered on stdin."""

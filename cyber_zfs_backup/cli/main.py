@@ -21,6 +21,7 @@ from ..config.requests import (
     ExpireReceived,
     Forget,
     Quarantine,
+    Report,
     Status,
     Verify,
 )
@@ -37,6 +38,7 @@ from .surface import LogSurface
 
 _APT_PACKAGES = {
     "dateutil": "python3-dateutil",
+    "jinja2": "python3-jinja2",
     "jsonschema": "python3-jsonschema",
     "paramiko": "python3-paramiko",
     "rich": "python3-rich",
@@ -117,6 +119,7 @@ _ACTIONS = {
     ConfigCheck: "configuration.config_check",
     ConfigShow: "configuration.config_show",
     Status: "status",
+    Report: "report_page.report_run",
 }
 """The module of ``actions`` that does each kind of work, and its function where that has another name."""
 

@@ -17,6 +17,7 @@ from ..config.requests import (
     ExpireReceived,
     Forget,
     Quarantine,
+    Report,
     Status,
     Verify,
 )
@@ -43,6 +44,7 @@ Work = (
     | ConfigCheck
     | ConfigShow
     | Status
+    | Report
 )
 """What can be asked for."""
 

@@ -22,7 +22,9 @@ from . import report
 
 FOLDER = Path(__file__).with_name("page")
 _BAR, _HIGH = 10, 58
-"""A bar's step from left to right, and the highest."""
+"""The step from bar to bar, and how high the highest is; the template and the style have them, too."""
+_MOST = 20
+"""How many findings are seen at once; the others unfold."""
 _UNSEEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What has no place in a document, or would turn the text around it about."""
 
@@ -62,6 +64,7 @@ def html(page: Page) -> str:
         verdict=verdict(page),
         here=HERE,
         width=WIDTH,
+        most=_MOST,
         version=__version__,
         style=Markup(style),  # noqa: S704 - a file of ours
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
@@ -92,23 +95,19 @@ def _ticks(steps: Sequence[int], height: int) -> str:
 
 
 def _bars(sums: Sequence[Sum]) -> str:
-    """A path with a bar for each that moved anything; the smallest is seen, too."""
+    """A path with a stroke for each that moved anything; the smallest is seen, too."""
     most = max(each.bytes for each in sums) or 1
-    drawn = []
-    for number, each in enumerate(sums):
-        if each.bytes:
-            height = max(each.bytes * _HIGH // most, 1)
-            drawn.append(f"M{number * _BAR + 1} 60v-{height}h{_BAR - 2}v{height}z")
-    return "".join(drawn)
+    heights = [-(-each.bytes * _HIGH // most) for each in sums]
+    return "".join(f"M{_middle(number)} 60v-{height}" for number, height in enumerate(heights) if height)
+
+
+def _middle(number: int) -> int:
+    return number * _BAR + _BAR // 2
 
 
 def _failures(sums: Sequence[Sum]) -> str:
-    """A path with a mark below each in which a run did not do everything."""
-    return "".join(
-        f"M{number * _BAR + 1} 63h{_BAR - 2}v5h-{_BAR - 2}z"
-        for number, each in enumerate(sums)
-        if each.failed
-    )
+    """A path with a stroke below each in which a run did not do everything."""
+    return "".join(f"M{_middle(number)} 63v5" for number, each in enumerate(sums) if each.failed)
 
 
 def _told(sums: Sequence[Sum], unit: str) -> str:
@@ -118,7 +117,8 @@ def _told(sums: Sequence[Sum], unit: str) -> str:
     most = max(sums, key=lambda each: each.bytes)
     told = f"{report.size(total)} in {report.count(runs, 'run')}"
     if most.bytes:
-        told += f", most {report.size(most.bytes)} in the {unit} of {most.begin}"
+        when = f"on {most.begin}" if unit == "day" else f"in the {unit} of {most.begin}"
+        told += f", most {report.size(most.bytes)} {when}"
     if failed:
         told += f"; {report.count(failed, 'run')} (marked below the line) did not do everything"
     return told

@@ -16,7 +16,7 @@ from ..hosts.local import LocalHost
 from ..model.drilled import drilled
 from ..plan.findings import Severity, fails
 from ..plan.lateness import Limits
-from ..plan.report_page import Page, Recorded, Seen, report_page
+from ..plan.report_page import Page, Recorded, Seen, recorded, report_page
 from ..plan.standing import Row, Standing, rows
 from . import drill, report
 from .attempt import attempt
@@ -126,7 +126,7 @@ def _looked(
 
 
 def _standings(home: Home, facts: SourceFacts, newest: str, around: Around) -> Iterator[Standing]:
-    for row in rows(facts.root, newest, facts.ledgers, around.recorded.runs):
+    for row in rows(facts.root, newest, facts.ledgers, around.recorded.runs.get(facts.root, ())):
         yield Standing(replace(row, kept=kept_of(home, facts, row)), LIMITS, next_run=around.coming)
 
 
@@ -136,7 +136,7 @@ def on_record(state: Path) -> Recorded:
         drills = [drilled(row) for row in Journal(state / drill.FILE).rows()]
     except OSError:
         drills = []
-    return Recorded(runs_on_record(), tuple(each for each in drills if each is not None))
+    return recorded(runs_on_record(), (each for each in drills if each is not None))
 
 
 def written(page: Page, output: Path, problems: tuple[Problem, ...] = ()) -> ActionResult:

@@ -101,7 +101,7 @@ def axis(oldest: datetime | None, now: datetime) -> Axis:
         )
     return Axis(
         (
-            Zone(oldest, months, 0, 150, f"since {oldest:%Y-%m-%d}"),
+            Zone(oldest, months, 0, 150, f"from {oldest:%Y-%m-%d}"),
             Zone(months, weeks, 150, 325, "the year before"),
             Zone(weeks, now, 325, WIDTH, "the last 5 weeks"),
         )

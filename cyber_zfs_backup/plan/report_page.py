@@ -33,10 +33,18 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What is on record of all trees, oldest first."""
+    """What is on record: the runs of each tree, oldest first, and the last drill with each destination."""
 
-    runs: Sequence[Finished] = ()
-    drills: Sequence[Drilled] = ()
+    runs: Mapping[str, Sequence[Finished]]
+    drills: Mapping[tuple[str, str], Drilled]
+
+
+def recorded(runs: Iterable[Finished], drills: Iterable[Drilled]) -> Recorded:
+    """Put in order by tree what is on record, oldest first: so each tree looks at its own alone."""
+    found: dict[str, list[Finished]] = {}
+    for run in runs:
+        found.setdefault(run.dataset, []).append(run)
+    return Recorded(found, {(each.dataset, each.destination): each for each in drills})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +132,10 @@ class Page:
         return sum(len(tree.datasets) for tree in self.trees)
 
 
-def report_page(host: str, now: datetime, seen: Sequence[Seen], recorded: Recorded) -> Page:
+def report_page(host: str, now: datetime, seen: Sequence[Seen], record: Recorded) -> Page:
     """Put the page together; ``now`` is in UTC."""
-    runs: dict[tuple[str, str], list[Finished]] = {}
-    for run in recorded.runs:
-        runs.setdefault((run.dataset, run.destination), []).append(run)
-    drills = {(each.dataset, each.destination): each for each in recorded.drills}
     whole = axis(min(_oldest(seen), default=None), now)
-    trees = [_Showing(each, now, whole, runs, drills) for each in seen]
+    trees = [_Showing(each, now, whole, record) for each in seen]
     found = [finding for tree in trees for finding in tree.findings()]
     if not seen:
         found.append(warning("nothing", HERE, "nothing is backed up here", "name a tree with --dataset"))
@@ -162,25 +166,16 @@ def _times(dataset: Dataset) -> list[datetime]:
 class _Showing:
     """One tree on its way to the page."""
 
-    def __init__(
-        self,
-        seen: Seen,
-        now: datetime,
-        whole: Axis,
-        runs: Mapping[tuple[str, str], Sequence[Finished]],
-        drills: Mapping[tuple[str, str], Drilled],
-    ) -> None:
+    def __init__(self, seen: Seen, now: datetime, whole: Axis, record: Recorded) -> None:
         self.seen = seen
         self.now = now
         self.axis = whole
         self.ledgers = {ledger.root.to: ledger for ledger in seen.ledgers}
+        runs: dict[str, list[Finished]] = {}
+        for run in record.runs.get(seen.root, ()):
+            runs.setdefault(run.destination, []).append(run)
         self.ways = tuple(
-            self._way(
-                standing,
-                runs.get((seen.root, standing.row.destination), ()),
-                drills.get((seen.root, standing.row.destination)),
-            )
-            for standing in seen.standings
+            self._way(each, runs.get(each.row.destination, ()), record.drills) for each in seen.standings
         )
         self.since = {way.destination: way.since for way in self.ways}
 
@@ -234,8 +229,11 @@ class _Showing:
             tuple(sorted(kept, key=lambda each: (-each.severity, each.name.split("/")))),
         )
 
-    def _way(self, standing: Standing, runs: Sequence[Finished], drill: Drilled | None) -> Way:
+    def _way(
+        self, standing: Standing, runs: Sequence[Finished], drills: Mapping[tuple[str, str], Drilled]
+    ) -> Way:
         row = standing.row
+        drill = drills.get((self.seen.root, row.destination))
         confirmed = (own_time(run.target) for run in runs if run.good)
         severity = Severity.GOOD
         if self.seen.tree is None:

@@ -239,7 +239,7 @@ class _Showing:
         if self.seen.tree is None:
             severity = worst(self.seen.findings)
         elif not standing.paused and row.destination:
-            severity = self._late(own_time(row.there), standing.limits) if row.there else Severity.FAILS
+            severity = self._late(own_time(row.there), standing.limits)
         elif not standing.paused:
             severity = Severity.WARNING
         return Way(
@@ -251,10 +251,10 @@ class _Showing:
         )
 
     def _late(self, moment: datetime | None, limits: Limits) -> Severity:
-        """How bad it is that the newest is of that moment; a name that tells no time is not judged."""
-        if moment is None or self.now - moment <= limits.warning:
-            return Severity.GOOD
-        return Severity.FAILS if self.now - moment > limits.critical else Severity.WARNING
+        """How bad it is that the newest is of that moment; ``None``: there is none of ours."""
+        if moment is None or self.now - moment > limits.critical:
+            return Severity.FAILS
+        return Severity.WARNING if self.now - moment > limits.warning else Severity.GOOD
 
     def _kept(self, name: str, dataset: Dataset) -> Kept:
         times = _times(dataset)
@@ -284,9 +284,7 @@ class _Showing:
         ledger = self.ledgers.get(to)
         base = (ledger.of(dataset.path).base if ledger else None) or ""
         there = own_time(base)
-        severity = Severity.GOOD
-        if not standing.paused:
-            severity = self._late(there, standing.limits) if base else Severity.FAILS
+        severity = Severity.GOOD if standing.paused else self._late(there, standing.limits)
         has = lacks = behind = None
         if there is not None:
             since = self.since[to]

@@ -33,11 +33,6 @@ class Traffic:
     weeks: tuple[Sum, ...] = ()
     months: tuple[Sum, ...] = ()
 
-    @property
-    def runs(self) -> int:
-        """How many runs are shown."""
-        return sum(each.runs for each in self.weeks or self.days)
-
 
 def traffic(runs: Iterable[Finished], now: datetime) -> Traffic:
     """Sum up the runs, which are in UTC as ``now`` is. Those of the future count as today's."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from ..config.job import Action, Job, UsageError
 from ..config.requests import Report
 from ..hosts.local import LocalHost
 from ..model.drilled import drilled
-from ..plan.findings import Severity, fails
+from ..plan.findings import Finding, Severity, fails
 from ..plan.lateness import Limits
 from ..plan.report_page import Page, Recorded, Seen, recorded, report_page
 from ..plan.standing import Row, Standing, rows
@@ -22,10 +22,9 @@ from . import drill, report
 from .attempt import attempt
 from .check import runs_on_record
 from .doctor import FILE as POOLS
-from .doctor import doctor_on
+from .doctor import examine
 from .doctor_here import Here, look_here, next_run
-from .ends import Ends, Home, SourceFacts, SourceMissingError, read_source
-from .expire import source_tree
+from .ends import Ends, Home, SourceFacts, SourceMissingError
 from .journal import Journal, state_folder
 from .machine import write_whole
 from .report_html import html, verdict
@@ -96,38 +95,48 @@ def look_at(home: Home, ways: Sequence[Ends], around: Around, standings: Sequenc
     """
     given = tuple(standings)
     done = attempt("report", lambda: _looked(home, ways, around, given))
-    if isinstance(done, Seen):
-        return Looked(done)
-    root = home.job.dataset
+    if isinstance(done, Looked):
+        return done
     findings = tuple(fails("source", each.where, each.what, each.remedy) for each in done.problems)
-    unread = given or (Standing(Row(root, "", "", ""), LIMITS, next_run=around.coming),)
-    return Looked(Seen(root, unread, findings=findings), done.problems)
+    return _unread(home, around, given, findings, done.problems)
 
 
 def _looked(
     home: Home, ways: Sequence[Ends], around: Around, given: tuple[Standing, ...]
-) -> Seen | ActionResult:
+) -> Looked | ActionResult:
     try:
-        facts = read_source(home)
+        done = examine(home, ways, around.here, around.pools)
     except SourceMissingError as error:
         # A pool that is not imported is what the page is there to tell of.
         what, _, remedy = str(error).rpartition("; ")
         problem = Problem(what, home.source.label, remedy, "missing")
         return ActionResult("report", Outcome.FAILED, what, problems=(problem,))
-    tree = source_tree(home, facts).without(facts.excluded)
-    newest = tree.datasets[""].newest_own
-    return Seen(
-        facts.root,
-        given or tuple(_standings(home, facts, newest.name if newest else "", around)),
-        tree,
-        tuple(facts.ledgers.values()),
-        doctor_on(home, ways, around.here, around.pools).findings,
+    if done.facts is None or done.tree is None:
+        problems = tuple(Problem(each.what, each.where, each.remedy, each.kind) for each in done.troubles)
+        return _unread(home, around, given, done.findings, problems)
+    newest = done.tree.datasets[""].newest_own
+    told = given or _standings(home, done.facts, newest.name if newest else "", around)
+    ledgers = tuple(done.facts.ledgers.values())
+    return Looked(Seen(done.facts.root, told, done.tree, ledgers, done.findings))
+
+
+def _unread(
+    home: Home,
+    around: Around,
+    given: tuple[Standing, ...],
+    findings: tuple[Finding, ...],
+    problems: tuple[Problem, ...],
+) -> Looked:
+    root = home.job.dataset
+    standings = given or (Standing(Row(root, "", "", ""), LIMITS, next_run=around.coming),)
+    return Looked(Seen(root, standings, findings=findings), problems)
+
+
+def _standings(home: Home, facts: SourceFacts, newest: str, around: Around) -> tuple[Standing, ...]:
+    return tuple(
+        Standing(replace(row, kept=kept_of(home, facts, row)), LIMITS, next_run=around.coming)
+        for row in rows(facts.root, newest, facts.ledgers, around.recorded.runs.get(facts.root, ()))
     )
-
-
-def _standings(home: Home, facts: SourceFacts, newest: str, around: Around) -> Iterator[Standing]:
-    for row in rows(facts.root, newest, facts.ledgers, around.recorded.runs.get(facts.root, ())):
-        yield Standing(replace(row, kept=kept_of(home, facts, row)), LIMITS, next_run=around.coming)
 
 
 def on_record(state: Path) -> Recorded:

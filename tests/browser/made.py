@@ -26,7 +26,7 @@ AGES = (*range(31), *range(35, 119, 7), *range(140, 1095, 30), 1200, 1565)
 """Days: what the default retention leaves after some years."""
 
 
-def snapshots(number: int, ages: Sequence[int] = AGES) -> tuple[Snapshot, ...]:
+def snapshots(number: int, ages: Sequence[float] = AGES) -> tuple[Snapshot, ...]:
     """One for each age, oldest first, and one that somebody else has taken."""
     names = [own_name(LAST - timedelta(days=age)) for age in reversed(ages)]
     ours = tuple(Snapshot(name, number * 1000 + at, at) for at, name in enumerate(names))

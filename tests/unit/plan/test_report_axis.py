@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_there_are_as_many_zones_as_the_oldest_needs(oldest: datetime | None, la
     zones = axis(oldest, NOW).zones
     assert [zone.label for zone in zones] == labels
     assert (zones[0].left, zones[-1].right, zones[-1].end) == (0, WIDTH, NOW)
-    for zone, following in zip(zones, zones[1:], strict=False):
+    for zone, following in pairwise(zones):
         assert (zone.right, zone.end) == (following.left, following.begin)
 
 

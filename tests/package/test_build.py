@@ -54,6 +54,7 @@ SHIPPED = {
     "/usr/share/man/man8/cyber-zfs-backup-setup-sender.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-setup.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-drill.8.gz": "-rw-r--r--",
+    "/usr/share/man/man8/cyber-zfs-backup-report.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-restore.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-retention.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-verify.8.gz": "-rw-r--r--",
@@ -65,6 +66,7 @@ UNITS = {
     *("cyber-zfs-backup.service", "cyber-zfs-backup.timer", "cyber-zfs-backup@.service"),
     *("cyber-zfs-backup@.timer", "cyber-zfs-backup-keygen.service"),
     *("cyber-zfs-backup-receiver.service", "cyber-zfs-backup-receiver.timer"),
+    *("cyber-zfs-backup-report.service", "cyber-zfs-backup-report.timer"),
 }
 ELSEWHERE = {"TZ": "Pacific/Kiritimati", "LANGUAGE": "tr", "LC_ALL": "C", "COLUMNS": "200"}
 
@@ -123,6 +125,8 @@ def test_what_is_shipped(built: Built) -> None:
     assert {name: files[name] for name in files.keys() - modules - units} == SHIPPED
     assert {Path(name).name for name in units} == UNITS
     assert any(name.endswith("cyber_zfs_backup/plan/push.py") for name in modules)
+    assert any(name.endswith("cyber_zfs_backup/actions/page/report.html") for name in modules)
+    assert any(name.endswith("cyber_zfs_backup/actions/page/report.css") for name in modules)
     assert not [name for name in files if "test" in name]
     assert built.control("Provides") == "python3-cyber-zfs-backup"
     depends = built.control("Depends")
@@ -130,6 +134,7 @@ def test_what_is_shipped(built: Built) -> None:
         "openssh-client",
         "zfsutils-linux | zfsutils",
         "python3-dateutil",
+        "python3-jinja2",
         "python3-jsonschema",
         "python3-paramiko",
         "python3-rich",

@@ -14,9 +14,18 @@ import pytest
 from cyber_zfs_backup.actions.doctor_here import Here
 from cyber_zfs_backup.actions.history import _add
 from cyber_zfs_backup.actions.journal import Journal
-from cyber_zfs_backup.actions.report_page import Around, look_at, on_record, refuse_file, report_on, written
+from cyber_zfs_backup.actions.report_page import (
+    Around,
+    look_at,
+    on_record,
+    refuse_file,
+    report_on,
+    report_run,
+    written,
+)
 from cyber_zfs_backup.actions.result import ActionResult, Outcome
 from cyber_zfs_backup.config.job import UsageError
+from cyber_zfs_backup.config.requests import Report
 from cyber_zfs_backup.model.history import Finished
 from cyber_zfs_backup.plan.report_page import report_page
 from cyber_zfs_backup.plan.standing import Row, Standing
@@ -138,6 +147,15 @@ def test_so_is_one_that_zfs_does_not_answer_for(state: Path, tmp_path: Path) -> 
     page = report_page("zippy", rig.now, [looked.seen], on_record(state))
     assert written(page, tmp_path, looked.problems).outcome is Outcome.PARTIAL
     assert "not known" in (tmp_path / "index.html").read_text()
+
+
+def test_the_whole_command_writes_it_whatever_this_machine_has(tmp_path: Path) -> None:
+    result = report_run(Report("tank/there-is-no-such-tree", tmp_path), Rig().said)
+    # With zfs or without: the tree cannot be read, and the page says so.
+    assert (result.exit_code, result.destinations) == (3, ())
+    assert "tank/there-is-no-such-tree" in (tmp_path / "index.html").read_text()
+    with pytest.raises(UsageError, match="is no folder"):
+        report_run(Report("tank/a", tmp_path / "index.html"), Rig().said)
 
 
 def test_the_page_is_for_everybody_whatever_the_umask(tmp_path: Path) -> None:

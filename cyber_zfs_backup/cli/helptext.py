@@ -13,7 +13,7 @@ ABOUT = {
     "verify": "compare the tree with its copies, and tell what differs",
     "doctor": "look at both ends, and say what is wrong and what mends it",
     "status": "how the tree and its copies stand, as a table",
-    "report": "the same and more as a page to look at, with charts",
+    "report": "a page that shows how the tree and its copies stand, with charts",
     "check": "one line for a monitoring system: are backups late?",
     "monitor": "the same as check",
     "quarantine": "rename a snapshot that is dated in the future",
@@ -140,7 +140,7 @@ fetches nothing and has no script: it can be mailed, or served from any folder. 
 What destinations have is told by the source's own records. What the doctor finds out about the tree, its
 pool and this machine is in it; with --doctor it asks the receivers, too, as 'doctor' does, which is the only
 thing here that touches a network. Changes nothing but that file, which is replaced whole. Exit 0 where it was
-written, whatever it says; 3 where it was and the tree could not be read.
+written, whatever it says; 1 where it could not be, 3 where the tree could not be read and the page says so.
 
 cyber-zfs-backup-report.timer writes it to /var/cache/cyber-zfs-backup/report once a day, when enabled:
 

@@ -13,6 +13,7 @@ from .ages import as_age
 from .best_fit import BUILT_IN, Effective, copy_of, effective, origin
 from .declared import Conditions, Declared, Hook, Receiver, Retention, Settings
 from .job import HERE, Delivery, RetentionPolicy
+from .webhooks import without_secret
 
 Row = tuple[str, str, str, str]
 
@@ -136,6 +137,7 @@ def _conditions(conditions: Conditions) -> str:
 _BY_NAME: Mapping[str, Callable[[Any], str]] = {
     "ssh": lambda host: host or HERE,
     "command": lambda words: " ".join(words) or "none",
+    "webhook": lambda urls: ", ".join(map(without_secret, urls)) or "none",
     "hooks": lambda hooks: "; ".join(map(_hook, hooks)) or "none",
     "conditions": _conditions,
     "pause": lambda pause: f"until {pause.until}" if pause.until else "yes",

@@ -8,8 +8,8 @@ one is told there by the next run, and nowhere twice. What is over before it cou
 A trouble that comes and goes would make two messages each time. So one that is back within an hour of its end
 is the same trouble, and *restless* from then on: it is told anew only an hour after that end, if it is still
 there, and its next end only once it has been well for an hour. Of one that never is well for so long nothing
-comes but its reminders, and of any at most three messages within an hour. An end that is the first one is told
-at once: whoever was woken by the trouble waits for that.
+comes but its reminders, and of any at most three messages within an hour. An end that is the first one is
+told at once: whoever was woken by the trouble waits for that.
 
 A moment in the record that lies in the future was written by a clock that was wrong. It keeps nobody silent:
 what was "told" then is told again.
@@ -123,11 +123,10 @@ def _standing(trouble: Trouble, told: Told | None, now: datetime) -> Told:
     told = replace(told, trouble=trouble, since=min(told.since, now), looked=now)
     if told.ended is None:
         return told
-    soon = timedelta() <= now - told.ended < SETTLED
-    if not told.channels:
-        told = replace(told, since=now)
-    hold = (told.hold or told.ended + SETTLED) if soon else None
-    return replace(told, ended=None, restless=soon, hold=hold)
+    ended, since = told.ended, told.since if told.channels else now
+    soon = timedelta() <= now - ended < SETTLED
+    hold = (told.hold or ended + SETTLED) if soon else None
+    return replace(told, since=since, ended=None, restless=soon, hold=hold)
 
 
 def _left(told: Told, seen: Seen, now: datetime, policy: Policy) -> Told | None:

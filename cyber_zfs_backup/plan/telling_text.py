@@ -60,7 +60,7 @@ def document(message: Message, host: str) -> str:
     kinds = {"new": message.new, "lasting": message.lasting, "well": message.well}
     troubles = {kind: [_row(told) for told in those] for kind, those in kinds.items()}
     text = f"{subject(message, host)}\n\n{body(message, host)}"
-    # Not of the texts, which have ages in them; with when it was told before, so that each reminder has its own.
+    # Not of the texts, which have ages in them; with when it was told before: each reminder has its own.
     parts = [
         [kind, told.trouble.key, moment(told.since), str(told.ended), str(told.channels.get(message.channel))]
         for kind, those in kinds.items()

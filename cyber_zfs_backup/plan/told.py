@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What somebody was told of, and where: the record that keeps one message from coming with every run. Pure."""
+"""What somebody was told of, and where: the record that keeps a message from coming with every run. Pure."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Topic(Enum):
 class Trouble:
     """Something that is wrong now.
 
-    ``key`` is the same as long as it is the same trouble (so it has no age in it); ``question`` names what was
-    asked to find it. ``what`` and ``remedy`` are for people.
+    ``key`` is the same as long as it is the same trouble (so it has no age in it); ``question`` names what
+    was asked to find it. ``what`` and ``remedy`` are for people.
     """
 
     key: str
@@ -45,8 +45,8 @@ class Told:
     """A trouble on record.
 
     ``since`` when it was first seen, ``looked`` when its question was last asked. ``ended`` where it is well
-    again. ``channels`` are those where it was told and its end was not, each with when it was last told there.
-    ``restless``: it has come back soon after an end; ``hold``: it is not told before that.
+    again. ``channels`` are those where it was told and its end was not, each with when it was last told
+    there. ``restless``: it has come back soon after an end; ``hold``: it is not told before that.
     """
 
     trouble: Trouble

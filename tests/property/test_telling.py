@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Laws of being told that hold whatever breaks, comes back or cannot be delivered, and whatever is on record."""
+"""Laws of being told that hold whatever breaks, comes back or cannot be delivered, whatever is on record."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ class Happened:
     arrived: tuple[Message, ...]
 
 
-def happened(runs: list[Run], record: Record = Record(), now: datetime = BEGIN) -> list[Happened]:
+NOTHING = Record()
+
+
+def happened(runs: list[Run], record: Record = NOTHING, now: datetime = BEGIN) -> list[Happened]:
     """The runs one after the other, the record going through its text each time."""
     found = []
     for run in runs:

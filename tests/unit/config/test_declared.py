@@ -107,6 +107,7 @@ def test_the_full_example_is_understood() -> None:
         True,
         ("root",),
         ("/usr/bin/logger", "-t", "backup"),
+        ("https://chat.example.com/hooks/backup",),
         (Tell.FAILURE, Tell.LATE, Tell.RECOVERY),
         timedelta(days=1),
         full.notification.written,

@@ -16,6 +16,7 @@ from ..config.requests import (
     Doctor,
     ExpireReceived,
     Forget,
+    Notify,
     Quarantine,
     Status,
     Verify,
@@ -40,6 +41,7 @@ Work = (
     | Simulate
     | Explain
     | Check
+    | Notify
     | ConfigCheck
     | ConfigShow
     | Status

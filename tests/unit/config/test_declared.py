@@ -114,6 +114,14 @@ def test_the_full_example_is_understood() -> None:
     )
 
 
+def test_a_machine_that_only_receives_says_who_is_told() -> None:
+    only = declared('[notification]\nmail = ["root"]\n')
+    assert (only.notification.mail, dict(only.entries)) == (("root",), {})
+    for more in ("[retention.x]\ndaily = 1\n", "[defaults]\nrecursive = true\n"):
+        with pytest.raises(ConfigError, match="dataset: is missing"):
+            declared(f'[notification]\nmail = ["root"]\n{more}')
+
+
 def keys_of(
     said: Mapping[str, Any], path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:

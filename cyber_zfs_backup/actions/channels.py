@@ -18,6 +18,7 @@ from ..config.webhooks import without_secret
 from ..hosts.errors import HostError
 from ..hosts.local import LocalHost
 from ..hosts.protocol import Finished
+from ..hosts.quoting import UnspeakableArgumentError
 from ..plan.telling import Message
 from ..plan.telling_text import body, document, notice, notice_id, subject
 from ..plan.told import Told
@@ -123,6 +124,10 @@ def _fed(host: LocalHost, argv: Iterable[str], data: bytes, means: Means, remedy
         done = host.feed(tuple(argv), data, timeout=means.patience)
     except HostError as error:
         raise UndeliveredError(error.what, remedy) from None
+    except UnspeakableArgumentError as error:
+        raise UndeliveredError(
+            str(error), "write it without, or into a script that is named instead"
+        ) from None
     finally:
         host.close()
     if not done.ok:

@@ -208,6 +208,9 @@ def _sent(planned: Telling, ways: dict[str, Channel], keep: _Keeper, now: dateti
             way.send(message)
         except UndeliveredError as error:
             yield _undelivered(way.label, error)
+        except Exception as error:  # the last resort: a mistake of ours in one must not silence the others
+            what = f"internal error: {type(error).__name__}: {error}"
+            yield _undelivered(way.label, UndeliveredError(what, "please report it"))
         else:
             keep.delivered(message, now)
 

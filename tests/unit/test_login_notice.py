@@ -66,7 +66,7 @@ def on_terminal(words: list[str], env: Mapping[str, str]) -> tuple[str, str]:
             timeout=30,
         )
         shown = b""
-        while select.select([ours], [], [], 0.2)[0]:
+        while select.select([ours], [], [], 0.02)[0]:
             shown += os.read(ours, 65536)
     finally:
         os.close(ours)

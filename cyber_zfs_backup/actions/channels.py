@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from email.errors import MessageError
 from email.message import EmailMessage
+from email.policy import default as policy
 from email.utils import format_datetime, formataddr
 from hashlib import sha256
 from pathlib import Path
@@ -85,11 +86,13 @@ def _mail(address: str, means: Means) -> Channel:
 
 
 def _letter(address: str, message: Message, means: Means) -> bytes:
-    letter = EmailMessage()
+    title = subject(message, means.host)
+    # In one line where it may be: folded, it would begin with an empty one. Encoded words have 75 at most.
+    letter = EmailMessage(policy.clone(max_line_length=200) if title.isascii() else policy)
     try:
         letter["From"] = formataddr((f"cyber-zfs-backup on {means.host}", pwd.getpwuid(os.geteuid()).pw_name))
         letter["To"] = address
-        letter["Subject"] = subject(message, means.host)
+        letter["Subject"] = title
         told = (*message.new, *message.lasting, *message.well)
         letter["Date"] = format_datetime(max(each.looked for each in told))
         # RFC 3834: nobody's holiday answers it.

@@ -45,8 +45,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A row, and what is expected of it: from which ages on it is late, why it rests (empty: it does not), and
-    when something is due next (``None``: not known)."""
+    """A row, and what is expected of it: from which ages on it is late, why it rests (empty: it does not),
+    and when something is due next (``None``: not known)."""
 
     row: Row
     limits: Limits

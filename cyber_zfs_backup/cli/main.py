@@ -20,6 +20,7 @@ from ..config.requests import (
     Doctor,
     ExpireReceived,
     Forget,
+    Metrics,
     Quarantine,
     Status,
     Verify,
@@ -39,6 +40,7 @@ _APT_PACKAGES = {
     "dateutil": "python3-dateutil",
     "jsonschema": "python3-jsonschema",
     "paramiko": "python3-paramiko",
+    "prometheus_client": "python3-prometheus-client",
     "rich": "python3-rich",
 }
 """The Debian package of each module that is not in the standard library."""
@@ -70,7 +72,8 @@ def _guarded(words: Sequence[str]) -> int:
         return 1
     handler = logs.configure(request.show)
     try:
-        return _work(request, LogSurface(progress.current(request.show, handler)))
+        surface = LogSurface(progress.current(request.show, handler))
+        return _work(request, surface)
     except Interrupted as signal:
         message = f"interrupted by {signal.signal.name}"
         _log.error("%s", message)
@@ -90,12 +93,24 @@ def _work(request: Request, surface: Surface) -> int:
     result = _dispatch(request, surface)
     if isinstance(request.work, Job):
         _history().record(request.work, result)
+    code = result.exit_code
     try:
         show.show(result, request.show)
     except OSError as error:
         _log.error("cannot write the result to stdout: %s; the work itself is done", error.strerror)
-        return result.exit_code or 1
-    return result.exit_code
+        code = code or 1
+    _tell_monitoring(request, surface)
+    return code
+
+
+def _tell_monitoring(request: Request, surface: Surface) -> None:
+    """Write the metrics that were asked for. The exit code stays, come what may."""
+    if not isinstance(request.work, Job) or request.work.metrics is None:
+        return
+    try:
+        importlib.import_module("..actions.metrics", __package__).write_after(request.work, surface)
+    except Interrupted as signal:
+        surface.warn(f"{request.work.metrics}: interrupted by {signal.signal.name}; the run itself is done")
 
 
 _ACTIONS = {
@@ -117,6 +132,7 @@ _ACTIONS = {
     ConfigCheck: "configuration.config_check",
     ConfigShow: "configuration.config_show",
     Status: "status",
+    Metrics: "metrics",
 }
 """The module of ``actions`` that does each kind of work, and its function where that has another name."""
 

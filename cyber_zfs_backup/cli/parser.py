@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from ..config.job import (
+    TEXTFILE,
     Action,
     Delivery,
     Force,
@@ -36,6 +37,7 @@ from .options import (
     dataset_of,
     destinations_of,
     exclude_of,
+    file_of,
     receive_dataset_of,
     show_of,
     source_of,
@@ -91,6 +93,12 @@ def run_parser() -> argparse.ArgumentParser:
     add_destination(parser.add_argument_group("where to push"), many=True)
     add_source(parser.add_argument_group("where from, if not from this machine (a pull)"))
     add_delivery(parser.add_argument_group("how to push"))
+    parser.add_argument_group("for monitoring").add_argument(
+        "--metrics",
+        metavar="FILE",
+        help="write metrics into this file afterwards, for Prometheus's node_exporter, which reads what ends "
+        f"with .prom: {TEXTFILE} on Debian (default: none). Where they cannot be written it is a warning",
+    )
     add_show(parser)
     return parser
 
@@ -117,6 +125,7 @@ def _run(argv: Sequence[str], host: str) -> Request:
             bookmark_base=options.bookmark_base,
         ),
         dry_run=options.dry_run,
+        metrics=None if options.metrics is None else file_of("--metrics", options.metrics),
     )
     return Request(job, show_of(options))
 
@@ -279,6 +288,15 @@ def _check(argv: Sequence[str], host: str) -> Request:
     return checking.check(_Parser, argv, host)
 
 
+def metrics_parser() -> argparse.ArgumentParser:
+    """The grammar of ``metrics``."""
+    return checking.metrics_parser(_Parser)
+
+
+def _metrics(argv: Sequence[str], host: str) -> Request:
+    return checking.metrics(_Parser, argv, host)
+
+
 @dataclass(frozen=True, slots=True)
 class _Command:
     """A word that comes first instead of an option."""
@@ -294,6 +312,7 @@ _COMMANDS = {
     "status": _Command(status_parser, _status),
     "check": _Command(check_parser, _check),
     "monitor": _Command(check_parser, _check),
+    "metrics": _Command(metrics_parser, _metrics),
     "quarantine": _Command(quarantine_parser, _quarantine),
     "receiver": _Command(receiver_parser, _receiver),
     "setup": _Command(setup_parser, understand_setup),

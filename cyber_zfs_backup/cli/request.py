@@ -16,6 +16,7 @@ from ..config.requests import (
     Doctor,
     ExpireReceived,
     Forget,
+    Metrics,
     Quarantine,
     Status,
     Verify,
@@ -43,6 +44,7 @@ Work = (
     | ConfigCheck
     | ConfigShow
     | Status
+    | Metrics
 )
 """What can be asked for."""
 

@@ -72,8 +72,7 @@ def _guarded(words: Sequence[str]) -> int:
         return 1
     handler = logs.configure(request.show)
     try:
-        surface = LogSurface(progress.current(request.show, handler))
-        return _work(request, surface)
+        code = _work(request, LogSurface(progress.current(request.show, handler)))
     except Interrupted as signal:
         message = f"interrupted by {signal.signal.name}"
         _log.error("%s", message)
@@ -82,11 +81,13 @@ def _guarded(words: Sequence[str]) -> int:
         for line in error.lines[:-1]:
             _log.error("%s", line)
         _log.error("%s", error.lines[-1], exc_info=True)
-        return _broke_off(request, "usage", str(error), 2)
+        code = _broke_off(request, "usage", str(error), 2)
     except ModuleNotFoundError as error:
-        return _missing(request, error)
+        code = _missing(request, error)
     except Exception as error:  # the last resort: whatever it is, it becomes one line and an exit code
-        return _internal(request, error)
+        code = _internal(request, error)
+    _tell_monitoring(request)
+    return code
 
 
 def _work(request: Request, surface: Surface) -> int:
@@ -99,14 +100,14 @@ def _work(request: Request, surface: Surface) -> int:
     except OSError as error:
         _log.error("cannot write the result to stdout: %s; the work itself is done", error.strerror)
         code = code or 1
-    _tell_monitoring(request, surface)
     return code
 
 
-def _tell_monitoring(request: Request, surface: Surface) -> None:
+def _tell_monitoring(request: Request) -> None:
     """Write the metrics that were asked for. The exit code stays, come what may."""
     if not isinstance(request.work, Job) or request.work.metrics is None:
         return
+    surface = LogSurface(progress.Silence())
     try:
         importlib.import_module("..actions.metrics", __package__).write_after(request.work, surface)
     except Interrupted as signal:

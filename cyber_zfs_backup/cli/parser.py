@@ -97,7 +97,8 @@ def run_parser() -> argparse.ArgumentParser:
         "--metrics",
         metavar="FILE",
         help="write metrics into this file afterwards, for Prometheus's node_exporter, which reads what ends "
-        f"with .prom: {TEXTFILE} on Debian (default: none). Where they cannot be written it is a warning",
+        f"with .prom: {TEXTFILE} on Debian (default: none). Each tree needs a file of its own; one that "
+        "cannot be written is a warning",
     )
     add_show(parser)
     return parser

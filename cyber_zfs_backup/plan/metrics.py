@@ -106,7 +106,13 @@ def families(
     available = {key: float(key[0] not in unread) for key in sorted(trees)}
     read = f"{PREFIX}dataset_available", "1 where the tree could be read when this was written, else 0."
     return (
-        Family(f"{PREFIX}build_info", "The version, as a label.", ("version",), {(version,): 1.0}),
+        # By trees as all else, so that the files of several jobs beside each other never tell the same twice.
+        Family(
+            f"{PREFIX}build_info",
+            "The version that wrote this, as a label.",
+            (*TREE, "version"),
+            {(*key, version): 1.0 for key in sorted(trees)},
+        ),
         Family(*read, TREE, available),
         *_families(_OF_TREES, TREE, trees),
         *_families(_OF_COPIES, COPY, copies),

@@ -41,7 +41,7 @@ def test_all_that_is_known() -> None:
     standing = Standing(row, LIMITS, "until 2026-12-24", NOW + timedelta(hours=14))
     told = families([standing], [run(40), run(28, bytes=5), last], "1.2")
     assert samples(told) == {
-        "build_info": {("1.2",): 1},
+        "build_info": {(TREE, "1.2"): 1},
         "dataset_available": {(TREE,): 1},
         "newest_snapshot_timestamp_seconds": {(TREE,): AT - 3 * 3600},
         "warn_after_seconds": {(TREE,): 26 * 3600},
@@ -61,7 +61,7 @@ def test_all_that_is_known() -> None:
 def test_what_is_not_known_has_no_sample() -> None:
     told = families([Standing(Row(TREE, "", "", ""), LIMITS)], [], "1.2", [TREE])
     assert samples(told) == {
-        "build_info": {("1.2",): 1},
+        "build_info": {(TREE, "1.2"): 1},
         "dataset_available": {(TREE,): 0},
         "warn_after_seconds": {(TREE,): 26 * 3600},
         "critical_after_seconds": {(TREE,): 50 * 3600},
@@ -103,6 +103,16 @@ def test_several_trees_and_destinations() -> None:
     assert told["last_run_timestamp_seconds"] == {(TREE, nas): AT - 3600 + 90}
     # Of what is not on the list any more nothing is told, were it in the history for ever.
     assert told["last_success_timestamp_seconds"] == {(TREE, nas): AT - 3600 + 90}
+
+
+def test_the_files_of_two_jobs_have_no_sample_in_common() -> None:
+    """node_exporter reads them as one, and refuses what it is told twice."""
+    one, other = (
+        families([Standing(Row(tree, OFF, ago(1), ago(1)), LIMITS)], [], "1.2") for tree in (TREE, "pool/z")
+    )
+    for each, beside in zip(one, other, strict=True):
+        assert not each.samples.keys() & beside.samples.keys()
+        assert (each.name, each.about, each.labels) == (beside.name, beside.about, beside.labels)
 
 
 def test_names_and_labels_are_as_prometheus_wants_them() -> None:

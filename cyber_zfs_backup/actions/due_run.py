@@ -175,7 +175,26 @@ class _Due:
             else:
                 self._tell(f"{task.dataset}: is put off: {held.why}")
             return
-        self._do(task, snapshot, routes, seen.newest.get(task.dataset, ""))
+        newest = seen.newest.get(task.dataset, "")
+        if snapshot:
+            taken = self._snapshot(task)
+            if not taken:
+                # What was taken earlier is pushed all the same, where it has not arrived.
+                _, routes = self._due_of(task, seen, calendar, now)
+            newest = taken or newest
+        elif expiry:
+            self._results += self._doer.expire(task)
+        for route in routes:
+            if newest:
+                self._pushes.begin(Push(task, route, newest))
+
+    def _snapshot(self, task: Task) -> str:
+        """Take the snapshot, and answer its name; empty where it was not taken."""
+        snapped = self._doer.snapshot(task, expires=Action.EXPIRE in self._request.actions)
+        self._results += snapped.results
+        if not snapped.name:
+            self._not_taken.add(task.dataset)
+        return snapped.name
 
     def _due_of(
         self, task: Task, seen: _Seen, calendar: Calendar, now: datetime
@@ -208,20 +227,6 @@ class _Due:
         if at is not None and at > now:
             self._coming.append((at, what))
         return at is not None and at <= now
-
-    def _do(self, task: Task, snapshot: bool, routes: tuple[Route, ...], newest: str) -> None:
-        expires = Action.EXPIRE in self._request.actions
-        if snapshot:
-            snapped = self._doer.snapshot(task, expires=expires)
-            self._results += snapped.results
-            newest = snapped.name or newest
-            if not snapped.name:
-                self._not_taken.add(task.dataset)
-        elif expires and self._now:
-            self._results += self._doer.expire(task)
-        for route in routes:
-            if newest:
-                self._pushes.begin(Push(task, route, newest))
 
     def _imagine(self, task: Task, snapshot: bool, routes: tuple[Route, ...]) -> None:
         lines = [f"would take a snapshot of {task.dataset}"] if snapshot else []

@@ -414,3 +414,55 @@ def test_a_failed_snapshot_is_on_record(many: Fleet) -> None:
     assert result.exit_code == 1
     runs: list[Finished] = list(history())
     assert any(run.error and run.dataset == "tank/flat" for run in runs)
+
+
+def hooked(when: str, script: str, more: str = "") -> str:
+    words = f'["/bin/sh", "-c", "{script}"]'
+    return f'\n[[dataset.hooks]]\nwhen = "{when}"\ncommand = {words}\n{more}'
+
+
+def test_what_was_made_to_rest_before_a_snapshot_goes_on_after_it(tmp_path: Path) -> None:
+    note = (
+        f"echo $CYBER_ZFS_BACKUP_WHEN $CYBER_ZFS_BACKUP_RESULT $CYBER_ZFS_BACKUP_SNAPSHOT >> {tmp_path}/ran"
+    )
+    words_of = ("before-snapshot", "after-snapshot", "before-push", "after-push")
+    fleet = Fleet(ONE + "".join(hooked(when, note) for when in words_of))
+    assert fleet.due().exit_code == 0
+    (name,) = fleet.names()
+    assert (tmp_path / "ran").read_text().splitlines() == [
+        "before-snapshot",
+        f"after-snapshot done tank/src@{name}",
+        f"before-push tank/src@{name}",
+        f"after-push done tank/src@{name}",
+    ]
+    # Nothing is taken where that was to be quiet is not; it is told to go on all the same.
+    (tmp_path / "ran").unlink()
+    fleet.text = ONE + hooked("before-snapshot", "exit 1") + hooked("after-snapshot", note)
+    result = fleet.later(HOUR)
+    assert result.exit_code == 1
+    assert words(result) == ["hook before-snapshot"]
+    assert fleet.names() == [name]
+    assert (tmp_path / "ran").read_text().split() == ["after-snapshot", "failed"]
+
+
+def test_a_push_whose_hook_failed_is_made_up_later() -> None:
+    fleet = Fleet(ONE + hooked("before-push", "exit 1"))
+    result = fleet.due()
+    assert (words(result), result.exit_code) == (["snapshot", "expire", "hook before-push"], 1)
+    assert [(run.destination, run.exit) for run in history()] == [("offsite:vault/copy", 1)]
+    assert nothing(fleet.due())
+    fleet.text = ONE
+    assert words(fleet.later(11 * 60)) == ["push"]
+
+
+def test_a_condition_puts_off_and_one_that_is_broken_is_a_fault() -> None:
+    condition = "[dataset.conditions]\ncommand = "
+    fleet = Fleet(f'{ONE}{condition}["/bin/sh", "-c", "exit 1"]\n')
+    assert nothing(fleet.due())
+    assert "is put off: its condition /bin/sh says no" in fleet.said.notes[0]
+    fleet.text = f'{ONE}{condition}["/bin/sh", "-c", "exit 255"]\n'
+    broken = fleet.due()
+    assert (broken.exit_code, broken.actions[0].problems[0].kind) == (1, "condition")
+    assert fleet.names() == []
+    fleet.text = f'{ONE}{condition}["/bin/true"]\n'
+    assert words(fleet.due()) == ["snapshot", "expire", "push"]

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd says of calendar expressions, understood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from cyber_zfs_backup.actions.elapses import CalendarError, next_elapse
+from cyber_zfs_backup.hosts.protocol import Finished
+
+AT = datetime(2026, 11, 27, 2, tzinfo=UTC)
+BERLIN = """\
+  Original form: 02:00
+Normalized form: *-*-* 02:00:00
+    Next elapse: Sat 2026-11-28 02:00:00 CET
+       (in UTC): Sat 2026-11-28 01:00:00 UTC
+       From now: 20h left
+"""
+
+
+def says(text: str, status: int = 0, errors: str = "") -> datetime | None:
+    def run(argv: Sequence[str]) -> Finished:
+        assert list(argv) == ["systemd-analyze", "calendar", "--base-time=@1795744800", "--", "02:00"]
+        return Finished(tuple(argv), status, text, errors)
+
+    return next_elapse("02:00", AT, run)
+
+
+def test_the_moment_is_in_utc() -> None:
+    assert says(BERLIN) == datetime(2026, 11, 28, 1, tzinfo=UTC)
+    assert says("    Next elapse: Sat 2026-11-28 02:00:00 UTC\n") == datetime(2026, 11, 28, 2, tzinfo=UTC)
+    assert says("    Next elapse: never\n") is None
+
+
+def test_real_systemd_comes_next_after_the_moment_and_not_at_it() -> None:
+    assert next_elapse("*-*-* 02:00:00 UTC", AT) == datetime(2026, 11, 28, 2, tzinfo=UTC)
+    assert next_elapse("2020-01-01", AT) is None
+    with pytest.raises(CalendarError, match="config check"):
+        next_elapse("no such day", AT)
+
+
+def test_what_cannot_be_told_is_said() -> None:
+    with pytest.raises(CalendarError, match="systemd-analyze is not here"):
+        says("", 127)
+    with pytest.raises(CalendarError, match="not understood"):
+        says("    Next elapse: tomorrow\n")
+    with pytest.raises(CalendarError, match="bad"):
+        says("", 1, "bad\n")

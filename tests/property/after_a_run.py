@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from cyber_zfs_backup.actions.result import Outcome, RunResult
-from cyber_zfs_backup.config.job import Force
+from cyber_zfs_backup.config.job import Exclude, Force
 from cyber_zfs_backup.model.names import own_time, relative
 from cyber_zfs_backup.plan.cost import SendMode
 from tests.property.table import Expected, Tree, below_any, expected, tree
@@ -32,7 +32,7 @@ class Undisturbed:
         rig = self.rig
         self.table = expected(rig.source.world, rig.receiver.world, self.left_out, renames=self.renames)
         changes = {
-            "exclude": tuple(self.left_out),
+            "exclude": Exclude(tuple(self.left_out)),
             "send_mode": mode,
             "force": self.force,
             "bookmark_base": marks,

@@ -16,7 +16,7 @@ from hypothesis import event
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from cyber_zfs_backup.config.job import Action, RetentionPolicy
+from cyber_zfs_backup.config.job import Action, Exclude, RetentionPolicy
 from cyber_zfs_backup.model.ages import parse_age
 from cyber_zfs_backup.model.names import join, own_name
 from cyber_zfs_backup.plan.cost import SendMode
@@ -316,7 +316,7 @@ class Machine(RuleBasedStateMachine):
         path = None if exclude is None else self.pick(exclude)
         self.laws.policy = policy
         self.laws.excluded = frozenset() if path is None else frozenset([path])
-        self.left_out: dict[str, Any] = {"exclude": tuple(self.laws.excluded)}
+        self.left_out: dict[str, Any] = {"exclude": Exclude(tuple(self.laws.excluded))}
 
     def arrive(self) -> None:
         for link in self.rig.streams:

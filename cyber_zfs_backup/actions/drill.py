@@ -24,13 +24,11 @@ from . import report
 from .attempt import attempt
 from .back import Back, Copy, read_copies, real_back, result_of
 from .content import read_files, read_volume
+from .drills import FILE
 from .journal import Journal, state_folder
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
 from .scratch import ScratchError, mounted, scratch_dataset
 from .transfers import broken_side
-
-FILE = "drills.jsonl"
-"""A line for each drill; ``model/drilled.py`` reads it."""
 
 
 class Verdict(Enum):

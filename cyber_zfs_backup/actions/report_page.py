@@ -13,17 +13,17 @@ from ..config.declared import CRITICAL, WARNING
 from ..config.job import Action, Job, UsageError
 from ..config.requests import Report
 from ..hosts.local import LocalHost
-from ..model.drilled import drilled
 from ..plan.findings import Finding, Severity, fails
 from ..plan.lateness import Limits
 from ..plan.report_page import Page, Recorded, Seen, recorded, report_page
 from ..plan.standing import Row, Standing, rows
-from . import drill, report
+from . import report
 from .attempt import attempt
 from .check import runs_on_record
 from .doctor import FILE as POOLS
 from .doctor import examine
 from .doctor_here import Here, look_here, next_run
+from .drills import drills
 from .ends import Ends, Home, SourceFacts, SourceMissingError
 from .journal import Journal, state_folder
 from .machine import write_whole
@@ -142,10 +142,10 @@ def _standings(home: Home, facts: SourceFacts, newest: str, around: Around) -> t
 def on_record(state: Path) -> Recorded:
     """All runs and drills on record. Who may not read them gets a page without."""
     try:
-        drills = [drilled(row) for row in Journal(state / drill.FILE).rows()]
+        drilled = list(drills(state))
     except OSError:
-        drills = []
-    return recorded(runs_on_record(), (each for each in drills if each is not None))
+        drilled = []
+    return recorded(runs_on_record(), drilled)
 
 
 def written(page: Page, output: Path, problems: tuple[Problem, ...] = ()) -> ActionResult:

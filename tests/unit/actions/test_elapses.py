@@ -35,13 +35,6 @@ def test_the_moment_is_in_utc() -> None:
     assert says("    Next elapse: never\n") is None
 
 
-def test_real_systemd_comes_next_after_the_moment_and_not_at_it() -> None:
-    assert next_elapse("*-*-* 02:00:00 UTC", AT) == datetime(2026, 11, 28, 2, tzinfo=UTC)
-    assert next_elapse("2020-01-01", AT) is None
-    with pytest.raises(CalendarError, match="config check"):
-        next_elapse("no such day", AT)
-
-
 def test_what_cannot_be_told_is_said() -> None:
     with pytest.raises(CalendarError, match="systemd-analyze is not here"):
         says("", 127)

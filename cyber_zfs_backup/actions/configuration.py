@@ -69,10 +69,16 @@ def _done(result: ActionResult, began: float) -> RunResult:
 
 def read_declared(file: Path, surface: Surface) -> Declared:
     """What the configuration file declares on this machine. Raises ``UsageError`` with all that is wrong."""
+    return declared_by(text_of(file), file, surface)
+
+
+def declared_by(text: str, file: Path, surface: Surface, *, known_good: bool = False) -> Declared:
+    """The same of a text that was read already; ``known_good``: nothing was wrong in it on this machine, so
+    its shape and its calendar expressions are not looked at again."""
     host = LocalHost()
     try:
-        world = World(hostname(), lambda asked: calendars(host, asked, surface), os.path.exists)
-        return declared_in(text_of(file), str(file), world)
+        ask = (lambda _asked: {}) if known_good else (lambda asked: calendars(host, asked, surface))
+        return declared_in(text, str(file), World(hostname(), ask, os.path.exists, known_good))
     finally:
         host.close()
 

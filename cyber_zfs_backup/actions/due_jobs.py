@@ -16,7 +16,7 @@ from . import history
 from .attempt import attempt
 from .ends import Ends, Home
 from .hooks import Hooked, Moment, Run, run_here, run_hooks
-from .result import ActionResult, Outcome, Problem, RunResult, Surface
+from .result import ActionResult, Outcome, Problem, RunResult, Surface, exit_code
 from .run import run_on
 
 Open = Callable[[Job], AbstractContextManager[tuple[Home, Sequence[Ends]]]]
@@ -37,7 +37,6 @@ class Stops:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._under_way: dict[int, tuple[Callable[[], None], ...]] = {}
-        self._stopped = False
 
     @contextmanager
     def of(self, home: Home, ways: Sequence[Ends]) -> Iterator[None]:
@@ -103,13 +102,16 @@ class Doer:
             if any(each.outcome is Outcome.LOCKED for each in done):
                 # It is being pushed already, which is what is wanted.
                 return tuple(replace(each, outcome=Outcome.SKIPPED, problems=()) for each in done)
-            how = "done" if all(each.outcome in _GOOD for each in done) else "failed"
+            how = "failed" if exit_code(done) else "done"
             after = self._hooks(task, replace(moment, stage=Stage.AFTER_PUSH, result=how))
             done = (*done, *after.results)
-        seconds = (self.clock() - started).total_seconds()
-        result = RunResult(task.dataset, (label,), started, round(seconds, 3), dry_run=False, actions=done)
-        history.record(job, result, task.dataset)
+        self._record(job, started, done)
         return done
+
+    def _record(self, job: Job, started: datetime, done: tuple[ActionResult, ...]) -> None:
+        seconds = round((self.clock() - started).total_seconds(), 3)
+        labels = tuple(destination.label for destination in job.destinations)
+        history.record(job, RunResult(job.dataset, labels, started, seconds, False, done), job.dataset)
 
     def _hooks(self, task: Task, moment: Moment) -> Hooked:
         return run_hooks(task.settings.hooks, moment, self.surface, self.run)
@@ -118,11 +120,9 @@ class Doer:
         job = task.local(action)
         started = self.clock()
         done = self._job(task, job)
-        bad = not all(each.outcome in _GOOD for each in done)
         # Pushes speak for a tree that is pushed. Its every snapshot on record would leave no room for them.
-        if bad or (not task.routes and action is Action.SNAPSHOT):
-            seconds = round((self.clock() - started).total_seconds(), 3)
-            history.record(job, RunResult(task.dataset, (), started, seconds, False, done), task.dataset)
+        if exit_code(done) or (not task.routes and action is Action.SNAPSHOT):
+            self._record(job, started, done)
         return done
 
     def _job(self, task: Task, job: Job) -> tuple[ActionResult, ...]:
@@ -136,9 +136,6 @@ class Doer:
             done = (ActionResult(word, Outcome.FAILED, str(error), problems=(problem,)),)
         done = tuple(replace(each, dataset=task.dataset) for each in done)
         for each in done:
-            if each.outcome not in _GOOD:
+            if exit_code([each]):
                 self.surface.warn(f"{each.action}: {task.dataset}: {each.summary}")
         return done
-
-
-_GOOD = frozenset({Outcome.DONE, Outcome.NOTHING, Outcome.SKIPPED})

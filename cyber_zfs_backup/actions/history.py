@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ..config.job import Action, Job
 from ..model.history import Finished, finished, line
@@ -21,10 +22,12 @@ _log = logging.getLogger(__name__)
 
 def history(folder: Path | None = None) -> Iterator[Finished]:
     """All runs on record, oldest first. Raises ``OSError`` where the record cannot be read."""
-    for row in Journal((folder or state_folder()) / FILE).rows():
-        run = finished(row)
-        if run is not None:
-            yield run
+    return runs_in(Journal((folder or state_folder()) / FILE).rows())
+
+
+def runs_in(rows: Iterable[Mapping[str, Any]]) -> Iterator[Finished]:
+    """The runs that rows of the history tell of; what no version of ours has written is passed over."""
+    return (run for row in rows if (run := finished(row)) is not None)
 
 
 def record(job: Job, result: RunResult, name: str = "") -> None:

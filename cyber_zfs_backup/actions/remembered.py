@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..model.history import finished
 from ..plan.due import Reached, Way, learned
 from .history import FILE as HISTORY
+from .history import runs_in
 from .journal import Journal, Mark, state_folder
 
 FILE = "due.json"
@@ -78,8 +78,8 @@ def caught_up(remembered: Remembered, folder: Path | None = None) -> Remembered:
     except OSError:
         return replace(remembered, mark=None, reached={})
     anew = remembered.mark is None or mark is None or mark.inode != remembered.mark.inode
-    runs = (run for row in rows if (run := finished(row)) is not None)
-    return replace(remembered, mark=mark, reached=learned({} if anew else remembered.reached, runs))
+    before = {} if anew else remembered.reached
+    return replace(remembered, mark=mark, reached=learned(before, runs_in(rows)))
 
 
 class Calendar:

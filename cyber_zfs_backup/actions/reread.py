@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,8 @@ from pathlib import Path
 from .. import __version__
 from ..config.declared import Declared
 from ..config.job import UsageError
-from ..config.reading import World, declared_in
 from ..config.shape import SCHEMA
-from ..hosts.local import LocalHost
-from .configuration import calendars, hostname, text_of
+from .configuration import declared_by, hostname, text_of
 from .result import Surface
 
 
@@ -46,7 +43,8 @@ class Reader:
             text = text_of(self._file)
             digest = _digest(text)
             if self._last is None or self._last.digest != digest:
-                self._last = Read(self._declared(text, known_good=digest in good), digest)
+                declared = declared_by(text, self._file, self._surface, known_good=digest in good)
+                self._last = Read(declared, digest)
         except UsageError as error:
             if self._last is None:
                 raise
@@ -54,19 +52,6 @@ class Reader:
                 self._complained = str(error)
                 self._surface.warn(f"{error}; what it said before counts on")
         return self._last
-
-    def _declared(self, text: str, *, known_good: bool) -> Declared:
-        host = LocalHost()
-        try:
-            world = World(
-                hostname(),
-                (lambda _asked: {}) if known_good else (lambda asked: calendars(host, asked, self._surface)),
-                os.path.exists,
-                known_good=known_good,
-            )
-            return declared_in(text, str(self._file), world)
-        finally:
-            host.close()
 
 
 def _digest(text: str) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..config.declared import CONFIG
-from ..config.job import Action, UsageError
+from ..config.job import UsageError
 from ..config.requests import ConfigCheck, ConfigShow, RunDue
 from . import helptext
-from .options import PROGRAM, add_dry_run, add_show, show_of
+from .options import PROGRAM, actions_of, add_action, add_dry_run, add_show, show_of
 from .request import Request
 from .restoring import MakeParser
 
@@ -67,15 +67,7 @@ def run_parser(make: MakeParser) -> argparse.ArgumentParser:
         help="the name of a [[dataset]] of the file (default: all of them)",
     )
     what = parser.add_argument_group("what to do")
-    what.add_argument(
-        "--action",
-        nargs="+",
-        action="extend",
-        choices=[action.value for action in Action],
-        default=[],
-        metavar="ACTION",
-        help="any of snapshot, push, expire (default: all three)",
-    )
+    add_action(what)
     what.add_argument(
         "--now", action="store_true", help="do it whether it is due or not; what is paused stays so"
     )
@@ -90,7 +82,7 @@ def run(make: MakeParser, argv: Sequence[str]) -> Request:
     options = run_parser(make).parse_intermixed_args(argv)
     work = RunDue(
         _file_of(options),
-        frozenset(map(Action, options.action)) or frozenset(Action),
+        actions_of(options),
         tuple(dict.fromkeys(options.datasets)),
         now=options.now,
         dry_run=options.dry_run,

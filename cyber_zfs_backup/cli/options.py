@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__
-from ..config.job import Delivery, Destination, Exclude, SourceHost, UsageError
+from ..config.job import Action, Delivery, Destination, Exclude, SourceHost, UsageError
 from ..config.rates import parse_rate
 from ..model.names import BadNameError, check_dataset
 from ..plan.cost import SendMode
@@ -75,6 +75,24 @@ def add_dataset(group: argparse._ArgumentGroup) -> None:
         metavar="POOL/DATASET",
         help="the root of the tree to work on (default: HOSTNAME/HOSTNAME, unqualified)",
     )
+
+
+def add_action(group: argparse._ArgumentGroup, more: str = "") -> None:
+    """What to do; ``more`` goes behind the help's first words."""
+    group.add_argument(
+        "--action",
+        nargs="+",
+        action="extend",
+        choices=[action.value for action in Action],
+        default=[],
+        metavar="ACTION",
+        help=f"any of snapshot, expire, push (default: all three){more}",
+    )
+
+
+def actions_of(options: argparse.Namespace) -> frozenset[Action]:
+    """What ``add_action`` has."""
+    return frozenset(map(Action, options.action)) or frozenset(Action)
 
 
 def add_exclude(group: argparse._ArgumentGroup) -> None:

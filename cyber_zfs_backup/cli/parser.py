@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from ..config.job import (
-    Action,
     Delivery,
     Force,
     Job,
@@ -25,6 +24,8 @@ from ..plan.cost import SendMode
 from . import checking, configuring, drilling, helptext, restoring, retaining
 from .options import (
     PROGRAM,
+    actions_of,
+    add_action,
     add_dataset,
     add_delivery,
     add_destination,
@@ -63,14 +64,10 @@ def run_parser() -> argparse.ArgumentParser:
     """The grammar of the plain run; it has no command word."""
     parser = _Parser(PROGRAM, helptext.DESCRIPTION, helptext.EPILOG)
     what = parser.add_argument_group("what to do")
-    what.add_argument(
-        "--action",
-        nargs="+",
-        action="extend",
-        choices=[action.value for action in Action],
-        metavar="ACTION",
-        help="any of snapshot, expire, push (default: all three). Always done in the order snapshot, push, "
-        "expire, whatever order they are written in; without push no network is touched",
+    add_action(
+        what,
+        ". Always done in the order snapshot, push, expire, whatever order they are written in; without push "
+        "no network is touched",
     )
     add_dataset(what)
     add_exclude(what)
@@ -102,7 +99,7 @@ def _run(argv: Sequence[str], host: str) -> Request:
         _refuse_rest(rest)
     job = Job(
         dataset=dataset_of(options, host),
-        actions=frozenset(Action(name) for name in options.action) if options.action else frozenset(Action),
+        actions=actions_of(options),
         destinations=destinations_of(options, host),
         source=source_of(options),
         retention=retention_of(options),

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ..model.names import BadNameError, check_dataset, is_within, pattern_of
+from ..model.names import BadNameError, check_dataset, is_within, overlap, pattern_of
 from .ages import as_age
 from .best_fit import Effective, base_for, effective
 from .declared import Declared
@@ -85,7 +85,7 @@ def _copies(declared: Declared) -> Iterator[Fault]:
                 yield Fault(place, f'{what}; write one with a "/", for example "POOL/{{dataset}}"')
                 continue
             by_host[receiver.ssh].append(copy)
-            within = next((name for name in declared.entries if _overlap(name, copy.dataset)), None)
+            within = next((name for name in declared.entries if overlap(name, copy.dataset)), None)
             if not receiver.ssh and within:
                 what = f"the copy of {entry.name}, {copy.dataset}, and the source {within} lie in each other"
                 yield Fault(
@@ -114,7 +114,3 @@ def _in_each_other(host: str, copies: list[_Copy]) -> Iterator[Fault]:
                 ("destination", copy.receiver, "dataset"),
                 f'{what}; tell them apart, for example with dataset = "POOL/{{hostname}}/{{name}}"',
             )
-
-
-def _overlap(one: str, other: str) -> bool:
-    return is_within(one, other) or is_within(other, one)

@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from ..model.ages import Age
-from ..model.names import BadNameError, check_dataset
+from ..model.names import BadNameError, check_dataset, overlap
 from ..plan.cost import SendMode
 from ..plan.kinds import KeepLast, KeepWithin, Union
 from ..plan.retention import Buckets, Rule
@@ -24,10 +24,6 @@ class UsageError(Exception):
     def lines(self) -> tuple[str, ...]:
         """The message, line by line; a line may hold anything."""
         return (str(self),)
-
-
-def _overlap(one: str, other: str) -> bool:
-    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
 def checked_ssh(option: str, ssh: str) -> None:
@@ -242,7 +238,7 @@ class Job:
             if labels.count(label) > 1:
                 raise UsageError(f"the destination {label} is given twice")
         for destination in self.destinations:
-            if not self.source.ssh and not destination.ssh and _overlap(self.dataset, destination.dataset):
+            if not self.source.ssh and not destination.ssh and overlap(self.dataset, destination.dataset):
                 raise UsageError(
                     f"--zfs-receive-dataset {destination.dataset!r} and --dataset {self.dataset!r} lie in "
                     "each other; name a dataset outside of the tree, best on another pool"

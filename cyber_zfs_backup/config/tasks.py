@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..gatekeeper.policy import Mode
 from ..model.names import is_within
@@ -30,19 +29,17 @@ class Task:
     settings: Settings
     retention: RetentionPolicy
     exclude: Exclude
-    routes: tuple[Route, ...] = field(default=())
+    routes: tuple[Route, ...]
 
-    def local(self, action: Action, *, dry_run: bool = False) -> Job:
+    def local(self, action: Action) -> Job:
         """The job that does this on the source alone."""
-        return self._job(action, (), Delivery(), dry_run=dry_run)
+        return self._job(action, (), Delivery())
 
-    def push(self, route: Route, *, dry_run: bool = False) -> Job:
+    def push(self, route: Route) -> Job:
         """The job that pushes to one destination. A first push needs no word: the file has asked for it."""
-        return self._job(Action.PUSH, (route.destination,), route.delivery, dry_run=dry_run)
+        return self._job(Action.PUSH, (route.destination,), route.delivery)
 
-    def _job(
-        self, action: Action, destinations: tuple[Destination, ...], delivery: Delivery, *, dry_run: bool
-    ) -> Job:
+    def _job(self, action: Action, destinations: tuple[Destination, ...], delivery: Delivery) -> Job:
         return Job(
             dataset=self.dataset,
             actions=frozenset({action}),
@@ -51,7 +48,6 @@ class Task:
             force=Force(first_push=True),
             exclude=self.exclude,
             delivery=delivery,
-            dry_run=dry_run,
         )
 
 
@@ -74,17 +70,12 @@ def _task(declared: Declared, name: str) -> Task:
             apart=tuple(each for each in declared.entries if each != name and is_within(name, each)),
             all_below=not settings.recursive,
         ),
-        routes=tuple(_routes(declared, name, [declared.receivers[each] for each in settings.destinations])),
+        routes=tuple(
+            Route(receiver.name, _destination(declared, receiver, copy), receiver.delivery)
+            for receiver in (declared.receivers[each] for each in settings.destinations)
+            if (copy := copy_of(declared, name, receiver)) is not None
+        ),
     )
-
-
-def _routes(declared: Declared, name: str, receivers: list[Receiver]) -> list[Route]:
-    copies: Mapping[str, str | None] = {each.name: copy_of(declared, name, each) for each in receivers}
-    return [
-        Route(each.name, _destination(declared, each, copy), each.delivery)
-        for each in receivers
-        if (copy := copies[each.name]) is not None
-    ]
 
 
 def _destination(declared: Declared, receiver: Receiver, copy: str) -> Destination:

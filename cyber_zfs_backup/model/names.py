@@ -117,6 +117,11 @@ def is_within(above: str, path: str) -> bool:
     return not above or path == above or path.startswith(f"{above}/")
 
 
+def overlap(one: str, other: str) -> bool:
+    """Whether two datasets (full names) are the same, or one of them lies in the other."""
+    return is_within(one, other) or is_within(other, one)
+
+
 def pattern_of(root: str, path: str, patterns: Iterable[str]) -> str | None:
     """The first shell pattern that fits a dataset, by its path below ``root`` or by its full name."""
     full = join(root, path)

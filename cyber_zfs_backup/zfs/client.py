@@ -112,7 +112,7 @@ class Zfs:
         """The name of each dataset's newest own snapshot; those that have none, or are not there, are left
         out."""
         found: dict[str, str] = {}
-        for finished in self._tolerant(commands.list_of_each, datasets):
+        for finished in self._tolerant(commands.list_named, datasets):
             for dataset, snapshots in self._parsed(parse.snapshots, finished).items():
                 own = [snapshot for snapshot in snapshots if snapshot.own]
                 if own:

@@ -66,7 +66,10 @@ def list_with_bookmarks(root: str) -> list[str]:
 
 
 def list_named(names: Sequence[str]) -> list[str]:
-    """Exactly these snapshots; one that is not there is an error line beside the others' answers."""
+    """Exactly these snapshots, and of a dataset that is named those of it alone.
+
+    One that is not there is an error line beside the others' answers.
+    """
     return ["zfs", "list", "-Hp", "-o", "name,guid,createtxg", "-t", "snapshot", *names]
 
 
@@ -82,12 +85,7 @@ def list_held(root: str) -> list[str]:
 
 def list_of_one(dataset: str) -> list[str]:
     """The snapshots of one dataset alone."""
-    return ["zfs", "list", "-Hp", "-o", "name,guid,createtxg", "-t", "snapshot", dataset]
-
-
-def list_of_each(datasets: Sequence[str]) -> list[str]:
-    """The snapshots of these datasets, of each by itself."""
-    return ["zfs", "list", "-Hp", "-o", "name,guid,createtxg", "-t", "snapshot", *datasets]
+    return list_named([dataset])
 
 
 def exists(dataset: str) -> list[str]:

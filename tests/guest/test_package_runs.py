@@ -48,8 +48,9 @@ def fill(machine: Installed, megabytes: int) -> None:
 def in_mid_push(machine: Installed) -> None:
     """Start a run, and wait until its receive is under way."""
     machine.guest.run(["systemctl", "start", "--no-block", NAME]).check()
+    # The brackets: without them the shell that asks is found by its own pattern, and nothing is waited for.
     machine.guest.script(
-        "i=0; until pgrep -f 'zfs receive' > /dev/null; do i=$((i + 1)); [ $i -lt 600 ]; sleep 0.1; done"
+        "i=0; until pgrep -f '[z]fs receive' > /dev/null; do i=$((i + 1)); [ $i -lt 600 ]; sleep 0.1; done"
     )
 
 

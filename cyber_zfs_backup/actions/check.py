@@ -17,6 +17,7 @@ from ..plan.findings import HERE, Severity, fails, worst
 from ..plan.lateness import (
     Checked,
     Limits,
+    about,
     check_expired,
     check_reached,
     check_received,
@@ -76,7 +77,7 @@ def _checked(home: Home, request: Check, limits: Limits, runs: Iterable[Finished
     except SourceMissingError as error:
         # A pool that is not imported is what this is here to tell of.
         what, _, remedy = str(error).rpartition("; ")
-        return (Checked((fails("taken", HERE, what, remedy),)),)
+        return (Checked((about(fails("taken", HERE, what, remedy), request.dataset),)),)
     tree = source_tree(home, facts)
     # What an age has overtaken since the last run is the next run's to expire, and not late.
     rule = home.job.retention.rule(_last_run(tree.without(facts.excluded), now))
@@ -99,11 +100,11 @@ def _last_run(tree: Tree, now: datetime) -> datetime:
 
 def _received(home: Home, request: Check, limits: Limits) -> Checked:
     root = home.job.dataset
-    about = home.source.partial_properties(root)
-    if about is None:
+    known = home.source.partial_properties(root)
+    if known is None:
         remedy = "import its pool, or name what is there with --receiver"
-        return Checked((fails("received", HERE, f"there is no {root} here", remedy),))
-    tree = parse.tree(root, about, home.source.all_snapshots(root), complete=True)
+        return Checked((about(fails("received", HERE, f"there is no {root} here", remedy), root),))
+    tree = parse.tree(root, known, home.source.all_snapshots(root), complete=True)
     return check_received(tree, request.exclude.patterns, home.clock(), limits)
 
 

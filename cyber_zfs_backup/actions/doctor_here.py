@@ -42,7 +42,7 @@ def look_here(ends: Iterable[SourceHost | Destination], run: Run) -> Here:
     """Look at what the ways to these ends need. Runs ``systemctl`` and ``ssh -G``; connects nowhere."""
     ways: dict[str, Way] = {}
     users: dict[str, str] = {}
-    blocks = _show(run, ("ProtectHome",), (SERVICE,)) or []
+    blocks = show_units(run, ("ProtectHome",), (SERVICE,)) or []
     hides = bool(blocks) and blocks[0].get("ProtectHome") in ("yes", "tmpfs")
     for end in ends:
         if not end.ssh or end.ssh in ways:
@@ -85,19 +85,19 @@ def _key(path: str) -> KeyFile | None:
 
 def _timers(run: Run) -> tuple[Timer, ...] | None:
     wanted = ("Id", "LoadState", "UnitFileState", "ActiveState", "LastTriggerUSec", "Unit")
-    blocks = _show(run, wanted, _TIMERS)
+    blocks = show_units(run, wanted, _TIMERS)
     if blocks is None:
         return None
     loaded = [block for block in blocks if block.get("LoadState") == "loaded"]
     services = [block.get("Unit", "") for block in loaded]
-    ends = _show(run, ("Id", "Result"), services) if services else []
+    ends = show_units(run, ("Id", "Result"), services) if services else []
     results = {end.get("Id", ""): end.get("Result", "") for end in ends or ()}
     return tuple(
         Timer(
             name=block.get("Id", ""),
             enabled=block.get("UnitFileState", ""),
             active=block.get("ActiveState") == "active",
-            last=_moment(block.get("LastTriggerUSec", "")),
+            last=unit_moment(block.get("LastTriggerUSec", "")),
             result=results.get(service, ""),
             service=service,
         )
@@ -107,11 +107,11 @@ def _timers(run: Run) -> tuple[Timer, ...] | None:
 
 def next_run(run: Run) -> datetime | None:
     """When the plain timer fires next; ``None`` where nobody can tell."""
-    blocks = _show(run, ("NextElapseUSecRealtime",), _TIMERS[:1])
-    return _moment(blocks[0].get("NextElapseUSecRealtime", "")) if blocks else None
+    blocks = show_units(run, ("NextElapseUSecRealtime",), _TIMERS[:1])
+    return unit_moment(blocks[0].get("NextElapseUSecRealtime", "")) if blocks else None
 
 
-def _show(run: Run, properties: Sequence[str], units: Sequence[str]) -> list[dict[str, str]] | None:
+def show_units(run: Run, properties: Sequence[str], units: Sequence[str]) -> list[dict[str, str]] | None:
     """Properties of units, a mapping a unit; ``None`` where systemd does not run here."""
     try:
         argv = ["systemctl", "show", "--timestamp=unix", "-p", ",".join(properties), "--", *units]
@@ -124,6 +124,6 @@ def _show(run: Run, properties: Sequence[str], units: Sequence[str]) -> list[dic
     return [dict(line.partition("=")[::2] for line in block.strip().splitlines()) for block in blocks]
 
 
-def _moment(text: str) -> datetime | None:
+def unit_moment(text: str) -> datetime | None:
     found = re.fullmatch(r"@(\d{1,12})", text)
     return datetime.fromtimestamp(int(found[1]), UTC) if found and int(found[1]) else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The grammar of what looks and changes nothing: ``doctor``, ``status``, ``check``."""
+"""The grammar of what looks and changes nothing: ``doctor``, ``status``, ``check``; and who tells it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 from ..config.ages import parse_age
 from ..config.declared import CRITICAL, WARNING
 from ..config.job import UsageError
-from ..config.requests import Check, Doctor, Status
+from ..config.requests import Check, Doctor, Notify, Status
 from . import helptext
+from .configuring import add_config
 from .options import (
     PROGRAM,
     add_dataset,
     add_destination,
+    add_dry_run,
     add_exclude,
     add_show,
     add_source,
@@ -81,7 +84,12 @@ def _add_both_ends(parser: argparse.ArgumentParser, alone: str, what_alone_means
 def check_parser(make: MakeParser) -> argparse.ArgumentParser:
     """All that ``check`` takes."""
     parser = make(f"{PROGRAM} check", helptext.CHECK, None)
-    what = parser.add_argument_group("what to check")
+    _add_check(parser, parser.add_argument_group("what to check"))
+    add_show(parser)
+    return parser
+
+
+def _add_check(parser: argparse.ArgumentParser, what: argparse._ArgumentGroup) -> None:
     add_dataset(what)
     what.add_argument(
         "--receiver",
@@ -111,18 +119,22 @@ def check_parser(make: MakeParser) -> argparse.ArgumentParser:
         metavar="AGE",
         help="from which age on it is critical (default: 50h)",
     )
-    add_show(parser)
-    return parser
 
 
 def check(make: MakeParser, argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
     options = check_parser(make).parse_args(argv)
+    shown = show_of(options)
+    # One line and nothing else, as monitoring systems want it.
+    return Request(_check_of(options, host), shown if shown.json else replace(shown, lines=Lines.SCRIPT))
+
+
+def _check_of(options: argparse.Namespace, host: str) -> Check:
     if options.receiver and (options.local or options.dataset):
         raise UsageError(
             "--receiver looks at what arrives, --dataset and --local at what is sent: choose one"
         )
-    work = Check(
+    return Check(
         dataset=options.receiver or dataset_of(options, host),
         warning=options.warning or min(WARNING, options.critical),
         critical=options.critical,
@@ -131,9 +143,46 @@ def check(make: MakeParser, argv: Sequence[str], host: str) -> Request:
         exclude=exclude_of(options),
         retention=retention_of(options),
     )
-    shown = show_of(options)
-    # One line and nothing else, as monitoring systems want it.
-    return Request(work, shown if shown.json else replace(shown, lines=Lines.SCRIPT))
+
+
+def notify_parser(make: MakeParser) -> argparse.ArgumentParser:
+    """All that ``notify`` takes."""
+    parser = make(f"{PROGRAM} notify", helptext.NOTIFY, helptext.NOTIFY_EXAMPLES)
+    what = parser.add_argument_group("what to do")
+    what.add_argument(
+        "--test",
+        action="store_true",
+        help="send a message that says that it is a test on every channel, and say how each went",
+    )
+    add_dry_run(what)
+    add_config(what)
+    look = parser.add_argument_group("what to look at, instead of what the configuration file declares")
+    _add_check(parser, look)
+    add_show(parser)
+    return parser
+
+
+def notify(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+    """What the arguments ask for. Raises ``UsageError``."""
+    options = notify_parser(make).parse_args(argv)
+    if not options.config:
+        raise UsageError("--config: write a file's name after it")
+    try:
+        found = _check_of(options, host)
+    except UsageError:
+        if options.dataset or options.receiver:
+            raise
+        # A host name that is no pool's name: then there is no tree to be guessed, and no reason to fail.
+        found = None
+    named = found if options.dataset or options.receiver else None
+    guess = found.dataset if found is not None else ""
+    if named is None and found is not None and found != Check(guess, WARNING, CRITICAL):
+        raise UsageError(
+            "what to leave out, to keep and to call late counts for one tree: name it with --dataset or "
+            "--receiver; else the configuration file says it"
+        )
+    work = Notify(Path(options.config), named, guess, options.test, options.dry_run)
+    return Request(work, show_of(options))
 
 
 def _age(text: str) -> timedelta:

@@ -15,6 +15,7 @@ ABOUT = {
     "status": "how the tree and its copies stand, as a table",
     "check": "one line for a monitoring system: are backups late?",
     "monitor": "the same as check",
+    "notify": "tell whoever wants to know what is wrong, once",
     "quarantine": "rename a snapshot that is dated in the future",
     "receiver": "expire what the clients' archives on this machine give up",
     "setup": "make what a backup to a receiver that trusts nobody needs",
@@ -39,6 +40,7 @@ commands beside the plain run (each has its own --help):
   cyber-zfs-backup doctor                 {ABOUT["doctor"]}
   cyber-zfs-backup status                 {ABOUT["status"]}
   cyber-zfs-backup check                  {ABOUT["check"]}
+  cyber-zfs-backup notify                 {ABOUT["notify"]}
   cyber-zfs-backup quarantine SNAPSHOT    {ABOUT["quarantine"]}
   cyber-zfs-backup receiver expire        {ABOUT["receiver"]}
   cyber-zfs-backup setup SIDE             {ABOUT["setup"]}
@@ -283,4 +285,30 @@ examples:
       windows alone, drawn into a file too
   cyber-zfs-backup retention explain zippy/zippy/home --no-recursive
       what becomes of each snapshot of that dataset
+"""
+
+NOTIFY = """\
+Look for what is wrong (runs and services that have failed, backups that are late) and tell it on the
+channels of [notification] in the configuration file: the next login, mail, a command, a webhook. One
+message when something breaks, a reminder a day (repeat) while it lasts, one when it is well again
+("recovery" in on), and nothing otherwise: it may run as often as anybody likes.
+cyber-zfs-backup-notify.timer runs it each hour, and a service that fails runs it at once.
+
+Without a configuration file only the next login tells: of runs that failed, and of the tree of the plain
+timer where two of its runs are missing. With --receiver it tells on the receiver what does not arrive any
+more; that needs no sender, so it also comes where the sender never started.
+
+What was told is on record in /var/lib/cyber-zfs-backup/told.json, for each channel: what could not be
+delivered comes with the next run. Exit 0 where all was delivered, whatever is wrong; 1 where something
+was not.
+"""
+
+NOTIFY_EXAMPLES = """\
+examples:
+  cyber-zfs-backup notify --test
+      a test message on every channel, and how each went
+  cyber-zfs-backup notify --dry-run
+      what would be told now
+  cyber-zfs-backup notify --receiver offsite/zippy --max-age 36h
+      on the receiver, in a timer: tell where nothing has arrived for that long
 """

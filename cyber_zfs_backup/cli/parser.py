@@ -285,6 +285,15 @@ def _check(argv: Sequence[str], host: str) -> Request:
     return checking.check(_Parser, argv, host)
 
 
+def notify_parser() -> argparse.ArgumentParser:
+    """The grammar of ``notify``."""
+    return checking.notify_parser(_Parser)
+
+
+def _notify(argv: Sequence[str], host: str) -> Request:
+    return checking.notify(_Parser, argv, host)
+
+
 @dataclass(frozen=True, slots=True)
 class _Command:
     """A word that comes first instead of an option."""
@@ -300,6 +309,7 @@ _COMMANDS = {
     "status": _Command(status_parser, _status),
     "check": _Command(check_parser, _check),
     "monitor": _Command(check_parser, _check),
+    "notify": _Command(notify_parser, _notify),
     "quarantine": _Command(quarantine_parser, _quarantine),
     "receiver": _Command(receiver_parser, _receiver),
     "setup": _Command(setup_parser, understand_setup),

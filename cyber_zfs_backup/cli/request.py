@@ -16,6 +16,7 @@ from ..config.requests import (
     Doctor,
     ExpireReceived,
     Forget,
+    Notify,
     Quarantine,
     RunDue,
     Status,
@@ -41,6 +42,7 @@ Work = (
     | Simulate
     | Explain
     | Check
+    | Notify
     | ConfigCheck
     | ConfigShow
     | RunDue

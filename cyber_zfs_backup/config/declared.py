@@ -171,6 +171,7 @@ class Notification:
     login: bool = True
     mail: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    webhook: tuple[str, ...] = ()
     on: tuple[Tell, ...] = (Tell.FAILURE, Tell.LATE)
     repeat: timedelta = timedelta(days=1)
     written: Mapping[str, int | None] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from .best_fit import BUILT_IN, Effective, copy_of, effective, origin
 from .declared import BUCKETS, Conditions, Declared, Hook, Receiver, Retention, Settings
 from .job import HERE, Delivery, RetentionPolicy
 from .typed import typed
+from .webhooks import without_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,9 @@ def _setting(found: Effective, name: str) -> object:
     return found.settings.warns_after if name == "warn_after" else getattr(found.settings, name)
 
 
-def _typed(name: str, value: object) -> object:
+def _typed(name: str, value: Any) -> object:
+    if name == "webhook":
+        return [without_secret(url) for url in value]
     return False if name == "pause" and value is None else typed(value)
 
 
@@ -159,6 +162,7 @@ def _conditions(conditions: Conditions) -> str:
 _BY_NAME: Mapping[str, Callable[[Any], str]] = {
     "ssh": lambda host: host or HERE,
     "command": lambda words: " ".join(words) or "none",
+    "webhook": lambda urls: ", ".join(map(without_secret, urls)) or "none",
     "hooks": lambda hooks: "; ".join(map(_hook, hooks)) or "none",
     "conditions": _conditions,
     "pause": lambda pause: f"until {pause.until}" if pause.until else "yes",

@@ -38,6 +38,7 @@ from .rates import parse_rate
 from .setting_values import Maker, settings, windows, without_nul
 from .shape import plain
 from .toml_lines import Place, line_at, lines_of
+from .webhooks import checked_webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,7 @@ class _Reader:
             "login": bool,
             "mail": tuple,
             "command": self._command,
+            "webhook": lambda value: tuple(map(checked_webhook, value)),
             "on": lambda value: tuple(Tell(each) for each in value),
             "repeat": ages.parse_age,
         }

@@ -147,6 +147,24 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Notify:
+    """Tell whoever wants to know what is wrong, by the configuration file's [notification].
+
+    ``look`` is what is looked at for lateness; ``None``: the datasets of the file, or what the plain timer
+    backs up where there is no file. ``guess`` is the tree that is meant by that. ``test``: send a test
+    message on every channel instead.
+    """
+
+    file: Path
+    look: Check | None = None
+    guess: str = ""
+    test: bool = False
+    dry_run: bool = False
+    dataset: str = ""
+    destinations: tuple[Destination, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigCheck:
     """Tell what is wrong in the configuration file. Changes nothing."""
 

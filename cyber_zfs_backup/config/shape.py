@@ -65,7 +65,9 @@ def _faults(error: Any) -> Iterator[Fault]:
     elif kind == "required":
         for key in error.validator_value:
             if key not in value:
-                yield Fault((*place, key), f"is missing; write {_hint(error.schema['properties'][key])}")
+                # What the file as a whole needs is told apart from its keys.
+                known = error.schema.get("properties", schema()["properties"])
+                yield Fault((*place, key), f"is missing; write {_hint(known[key])}")
     elif kind == "uniqueItems":
         yield Fault(place, f"something is written twice in {shown(value)}; write it once")
     elif kind == "minProperties":

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import select
+import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 
@@ -26,17 +28,18 @@ class Runner:
         self._lock = threading.Lock()
         self._running: set[Cancel] = set()
 
-    def run(self, argv: Argv, timeout: float | None = None) -> Finished:
+    def run(self, argv: Argv, timeout: float | None = None, stdin: int = subprocess.DEVNULL) -> Finished:
         """Run ``argv`` and answer what it said; raises ``HostError`` TIMEOUT once it was ended.
 
-        A command that cannot be started answers as a shell would: status 127 (not found) or 126.
+        ``stdin`` is a descriptor that it reads from, or one of subprocess's words. A command that cannot be
+        started answers as a shell would: status 127 (not found) or 126.
         """
         command = checked(argv)
         with Cancel() as cancel:
             with self._lock:
                 self._running.add(cancel)
             try:
-                return shielded(lambda: _run(command, self._env, cancel), cancel, timeout)
+                return shielded(lambda: _run(command, self._env, cancel, stdin), cancel, timeout)
             except TimeUpError:
                 raise timed_out(self._label, command, timeout or 0.0) from None
             finally:
@@ -60,9 +63,9 @@ def timed_out(label: str, argv: Argv, seconds: float) -> HostError:
     )
 
 
-def _run(argv: tuple[str, ...], env: Mapping[str, str], cancel: Cancel) -> Finished:
+def _run(argv: tuple[str, ...], env: Mapping[str, str], cancel: Cancel, stdin: int) -> Finished:
     try:
-        child = Child(argv, env)
+        child = Child(argv, env, stdin=stdin)
     except CannotStartError as problem:
         return Finished(argv, problem.status, "", problem.message + "\n")
     out, err = Words(child.stdout), Words(child.stderr)
@@ -112,6 +115,18 @@ class LocalHost:
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s: %s", self.label, shown([argv]))
         return self._runner.run(argv, timeout)
+
+    def feed(self, argv: Argv, data: bytes, *, timeout: float | None = None) -> Finished:
+        """The same with ``data`` on its standard input, of which it may read as little as it likes."""
+        # A file in memory and no pipe: whoever does not read it keeps nobody waiting.
+        file = os.memfd_create("stdin", os.MFD_CLOEXEC)
+        try:
+            with os.fdopen(os.dup(file), "wb") as writer:
+                writer.write(data)
+            os.lseek(file, 0, os.SEEK_SET)
+            return self._runner.run(argv, timeout, file)
+        finally:
+            os.close(file)
 
     def close(self) -> None:
         """End what still runs (for another thread that gives up); later commands run as before."""

@@ -22,7 +22,8 @@ class Finding:
     """One thing that was looked at.
 
     ``where`` is an end as messages name it; ``remedy`` is a command or what else to do, empty where all is
-    well. ``kind`` is a short stable word for machines, for example ``pool-capacity``.
+    well. ``kind`` is a short stable word for machines, for example ``pool-capacity``. ``about`` tells, where
+    that is known, what it is about: the same as long as it is the same trouble, whatever ``what`` says.
     """
 
     severity: Severity
@@ -30,6 +31,7 @@ class Finding:
     where: str
     what: str
     remedy: str = ""
+    about: str = ""
 
 
 HERE = "this machine"

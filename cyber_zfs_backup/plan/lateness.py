@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..model.names import join, own_time, pattern_of
@@ -14,6 +14,9 @@ from .ledger import Ledger
 
 TOLERANCE = timedelta(minutes=5)
 """A newest snapshot that is further ahead of now tells nothing of its age."""
+
+BELOW = " below"
+"""The end of what a finding is about, where only some datasets of a tree are late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +50,10 @@ def check_taken(tree: Tree, now: datetime, limits: Limits) -> Checked:
     label = f"{tree.root} taken"
     remedy = "systemctl status cyber-zfs-backup.timer cyber-zfs-backup"
     if newest is None:
-        return Checked(
-            (fails("taken", HERE, f"{tree.root} has no snapshot of ours", remedy),), (Age(label, None),)
-        )
-    found = [_late("taken", f"the newest snapshot of {tree.root}", now - newest, limits, remedy)]
+        none = fails("taken", HERE, f"{tree.root} has no snapshot of ours", remedy)
+        return Checked((about(none, tree.root),), (Age(label, None),))
+    late = _late("taken", f"the newest snapshot of {tree.root}", now - newest, limits, remedy)
+    found = [about(late, tree.root)]
     left = [
         tree.full(path)
         for path, dataset in tree.datasets.items()
@@ -58,7 +61,8 @@ def check_taken(tree: Tree, now: datetime, limits: Limits) -> Checked:
     ]
     if left:
         what = f"{some(left)} had no snapshot since @{_name(tree.datasets[''])}"
-        found.append(warning("taken", HERE, what, "cyber-zfs-backup --dry-run -v tells why"))
+        left_out = warning("taken", HERE, what, "cyber-zfs-backup --dry-run -v tells why")
+        found.append(about(left_out, f"{tree.root}{BELOW}"))
     return Checked(tuple(found), (Age(label, (now - newest).total_seconds()),))
 
 
@@ -79,10 +83,11 @@ def check_reached(
         ages.append(Age(f"{to} reached", None if base is None else (now - base).total_seconds()))
         remedy = "cyber-zfs-backup doctor"
         if base is None:
-            found.append(fails("reached", HERE, f"nothing of {root} has arrived at {to} yet{why}", remedy))
+            nothing = fails("reached", HERE, f"nothing of {root} has arrived at {to} yet{why}", remedy)
+            found.append(about(nothing, f"{root} {to}"))
             continue
         late = _late("reached", f"what {to} has of {root}", now - base, limits, remedy)
-        found.append(Finding(late.severity, late.kind, late.where, f"{late.what}{why}", late.remedy))
+        found.append(about(replace(late, what=f"{late.what}{why}"), f"{root} {to}"))
         behind = [
             join(root, path)
             for path, record in ledger.lagging.items()
@@ -90,12 +95,12 @@ def check_reached(
         ]
         if behind:
             what = f"{to} lacks the newest snapshots of {some(behind)}"
-            found.append(warning("reached", HERE, what, "cyber-zfs-backup verify"))
+            lags = warning("reached", HERE, what, "cyber-zfs-backup verify")
+            found.append(about(lags, f"{root} {to}{BELOW}"))
     if not found:
         what = f"no destination of {root} is on record: nothing was ever pushed"
-        found.append(
-            fails("reached", HERE, what, "push once by hand; or check with --local where that is right")
-        )
+        never = fails("reached", HERE, what, "push once by hand; or check with --local where that is right")
+        found.append(about(never, root))
     return Checked(tuple(found), tuple(ages))
 
 
@@ -104,10 +109,12 @@ def check_expired(root: str, overdue: int, refusals: Iterable[str]) -> Checked:
     there."""
     refused = next(iter(refusals), "")
     if refused:
-        return Checked((warning("expired", HERE, refused, "cyber-zfs-backup --action expire --dry-run"),))
+        refusal = warning("expired", HERE, refused, "cyber-zfs-backup --action expire --dry-run")
+        return Checked((about(refusal, root),))
     if overdue:
         what = f"{overdue} snapshots of {root} should have been expired"
-        return Checked((warning("expired", HERE, what, "cyber-zfs-backup --action expire --dry-run -v"),))
+        late = warning("expired", HERE, what, "cyber-zfs-backup --action expire --dry-run -v")
+        return Checked((about(late, root),))
     return Checked((good("expired", HERE, f"nothing of {root} is kept too long"),))
 
 
@@ -132,18 +139,23 @@ def check_received(tree: Tree, exclude: Iterable[str], now: datetime, limits: Li
             tops[path] = newest
             ages.append(Age(f"{full} received", (now - newest).total_seconds()))
             remedy = "look at the source: systemctl status cyber-zfs-backup.timer cyber-zfs-backup"
-            found.append(_late("received", f"the newest snapshot of {full}", now - newest, limits, remedy))
+            late = _late("received", f"the newest snapshot of {full}", now - newest, limits, remedy)
+            found.append(about(late, full))
         elif tops[above] - newest > limits.critical:
             behind.append(full)
     if behind:
         what = f"{some(behind)} got nothing while the rest of the copy did"
-        found.append(
-            warning("received", HERE, what, "cyber-zfs-backup verify on the source; or --exclude it here")
-        )
+        lags = warning("received", HERE, what, "cyber-zfs-backup verify on the source; or --exclude it here")
+        found.append(about(lags, f"{tree.root}{BELOW}"))
     if not found:
         what = f"nothing has ever arrived at or below {tree.root}"
-        found.append(fails("received", HERE, what, "look at the source"))
+        found.append(about(fails("received", HERE, what, "look at the source"), tree.root))
     return Checked(tuple(found), tuple(ages))
+
+
+def about(finding: Finding, what: str) -> Finding:
+    """The same finding, with what it is about."""
+    return replace(finding, about=what)
 
 
 def _late(kind: str, what: str, age: timedelta, limits: Limits, remedy: str) -> Finding:

@@ -25,6 +25,7 @@ from .room import Room
 pytestmark = pytest.mark.guest
 
 SHIPPED = {
+    "/etc/profile.d/cyber-zfs-backup.sh": "-rw-r--r--",
     "/etc/ssh/cyber-zfs-backup.ssh_config": "-rw-r--r--",
     "/usr/bin/cyber-zfs-backup": "-rwxr-xr-x",
     "/usr/bin/cyber-zfs-receive": "-rwxr-xr-x",
@@ -49,6 +50,7 @@ SHIPPED = {
     "/usr/share/man/man8/cyber-zfs-backup-monitor.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-status.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-forget.8.gz": "-rw-r--r--",
+    "/usr/share/man/man8/cyber-zfs-backup-notify.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-quarantine.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-receiver.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-setup-receiver.8.gz": "-rw-r--r--",
@@ -66,6 +68,7 @@ UNITS = {
     *("cyber-zfs-backup.service", "cyber-zfs-backup.timer", "cyber-zfs-backup@.service"),
     *("cyber-zfs-backup@.timer", "cyber-zfs-backup-keygen.service"),
     *("cyber-zfs-backup-receiver.service", "cyber-zfs-backup-receiver.timer"),
+    *("cyber-zfs-backup-notify.service", "cyber-zfs-backup-notify.timer"),
 }
 ELSEWHERE = {"TZ": "Pacific/Kiritimati", "LANGUAGE": "tr", "LC_ALL": "C", "COLUMNS": "200"}
 

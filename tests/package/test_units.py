@@ -16,9 +16,12 @@ DEBIAN = CHECKOUT / "debian"
 SERVICES = ("cyber-zfs-backup.service", "cyber-zfs-backup@.service")
 TIMERS = ("cyber-zfs-backup.timer", "cyber-zfs-backup@.timer")
 KEYGEN = "cyber-zfs-backup.cyber-zfs-backup-keygen.service"
+NOTIFY = "cyber-zfs-backup.cyber-zfs-backup-notify"
 RECEIVER = "cyber-zfs-backup.cyber-zfs-backup-receiver"
 EXPOSURE = 2.0
 """systemd-analyze's score that a sender's service may have at most."""
+TELLS = 3.0
+"""The same for what tells: mail programs need their setuid bits, and what those are for."""
 
 
 def settings(name: str) -> dict[str, list[str]]:
@@ -133,3 +136,52 @@ def test_the_receivers_timer_is_enabled_by_setup_alone() -> None:
     assert settings(f"{RECEIVER}.timer")["Install.WantedBy"] == ["timers.target"]
     rules = (DEBIAN / "rules").read_text()
     assert "dh_installsystemd --name=cyber-zfs-backup-receiver --no-enable --no-start" in rules
+
+
+@pytest.mark.parametrize("name", [*SERVICES, f"{RECEIVER}.service"])
+def test_somebody_is_told_where_a_service_fails(name: str) -> None:
+    assert settings(name)["Unit.OnFailure"] == ["cyber-zfs-backup-notify.service"]
+
+
+def test_what_tells_is_asked_each_hour_from_the_installation_on() -> None:
+    timer = settings(f"{NOTIFY}.timer")
+    assert timer["Timer.OnCalendar"] == ["*-*-* *:30:00"]
+    assert not [key for key in timer if "Random" in key]
+    assert timer["Install.WantedBy"] == ["timers.target"]
+    assert "\tdh_installsystemd --name=cyber-zfs-backup-notify\n" in (DEBIAN / "rules").read_text()
+
+
+def test_what_tells_is_never_kept_from_it() -> None:
+    """By no condition, by a device that is missing, nor by its own failure."""
+    unit = settings(f"{NOTIFY}.service")
+    assert not [key for key in unit if "Condition" in key or key in ("Unit.OnFailure", "Unit.Requires")]
+    assert unit["Service.BindPaths"] == ["-/dev/zfs"]
+    assert unit["Service.ExecStart"] == ["cyber-zfs-backup notify"]
+    assert unit["Service.RuntimeDirectoryMode"] == ["0755"]
+
+
+def test_what_the_telling_service_may_do() -> None:
+    path = str(DEBIAN / f"{NOTIFY}.service")
+    overall = analyze("security", "--offline=true", f"--threshold={TELLS * 10:.0f}", "--no-pager", path)
+    assert overall.returncode == 0, overall.stdout
+    rows = json.loads(analyze("security", "--offline=true", "--json=short", path).stdout)
+    assert {row["json_field"] for row in rows if row["set"] is False} <= {
+        *("UserOrDynamicUser", "PrivateUsers", "DeviceAllow", "PrivateNetwork", "IPAddressDeny"),
+        *("RestrictAddressFamilies_AF_UNIX", "RestrictAddressFamilies_AF_INET_INET6"),
+        *("ProtectHome", "RootDirectoryOrRootImage", "NoNewPrivileges"),
+        *("CapabilityBoundingSet_CAP_DAC_FOWNER_IPC_OWNER", "CapabilityBoundingSet_CAP_CHOWN_FSETID_SETFCAP"),
+        *("CapabilityBoundingSet_CAP_SET_UID_GID_PCAP", "SystemCallFilter_privileged"),
+        "SystemCallFilter_resources",
+    }
+
+
+def test_every_allowance_of_what_tells_says_what_it_is_for() -> None:
+    text = (DEBIAN / f"{NOTIFY}.service").read_text()
+    comments = " ".join(line[1:].strip() for line in text.splitlines() if line.startswith("#"))
+    (capabilities,) = settings(f"{NOTIFY}.service")["Service.CapabilityBoundingSet"]
+    for word in (*capabilities.split(), "NoNewPrivileges=no", "AF_INET6", "@privileged", "@resources"):
+        assert word in comments, word
+    lines = text.splitlines()
+    for setting in ("KillMode", "ReadWritePaths", "ProtectHome", "RestrictAddressFamilies"):
+        (place,) = (number for number, line in enumerate(lines) if line.startswith(f"{setting}="))
+        assert lines[place - 1].startswith("#"), f"{setting} has no reason"

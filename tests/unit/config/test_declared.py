@@ -113,10 +113,19 @@ def test_the_full_example_is_understood() -> None:
         True,
         ("root",),
         ("/usr/bin/logger", "-t", "backup"),
+        ("https://chat.example.com/hooks/backup",),
         (Tell.FAILURE, Tell.LATE, Tell.RECOVERY),
         timedelta(days=1),
         full.notification.written,
     )
+
+
+def test_a_machine_that_only_receives_says_who_is_told() -> None:
+    only = declared('[notification]\nmail = ["root"]\n')
+    assert (only.notification.mail, dict(only.entries)) == (("root",), {})
+    for more in ("[retention.x]\ndaily = 1\n", "[defaults]\nrecursive = true\n"):
+        with pytest.raises(ConfigError, match="dataset: is missing"):
+            declared(f'[notification]\nmail = ["root"]\n{more}')
 
 
 def keys_of(
@@ -267,7 +276,7 @@ def test_programs_get_the_values_that_the_file_has() -> None:
     compared = set()
     for of, table in tables.items():
         for key, value in table.items():
-            if key in ("name", "bwlimit"):
+            if key in ("name", "bwlimit", "webhook"):
                 continue
             if key == "hooks":  # with what is built in beside what is written
                 pairs = zip(found[of, key], value, strict=True)
@@ -278,6 +287,7 @@ def test_programs_get_the_values_that_the_file_has() -> None:
             compared.add(type(value))
     assert compared == {bool, int, str, list, dict}
     assert found["[destination.offsite]", "bwlimit"] == 20 << 20
+    assert found["[notification]", "webhook"] == ["https://chat.example.com/..."]
     for entry in full.entries.values():
         name = effective(full, entry.name).settings.retention
         built_in = {"daily": 31, "weekly": 12, "monthly": 36, "yearly": "forever"}

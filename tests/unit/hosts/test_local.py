@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import hashlib
 import logging
 import signal
 import threading
@@ -54,6 +55,15 @@ def test_much_on_both_outputs_does_not_deadlock(hosts: Hosts) -> None:
 def test_bytes_that_are_no_text_survive(hosts: Hosts) -> None:
     finished = hosts.local().run(["printf", r"\377\n"])
     assert finished.stdout.encode("utf-8", "surrogateescape") == b"\xff\n"
+
+
+def test_a_command_is_fed(hosts: Hosts) -> None:
+    data = b"\xff\n" * MIB
+    finished = hosts.local().feed(["sh", "-c", "cat | sha256sum; cat"], data, timeout=60)
+    assert finished.stdout == f"{hashlib.sha256(data).hexdigest()}  -\n"
+    # Who does not read it keeps nobody waiting, and leaves nothing to the next.
+    assert hosts.local().feed(["true"], data, timeout=60).ok
+    assert hosts.local().feed(["cat"], b"second", timeout=60).stdout == "second"
 
 
 def test_a_command_reads_nothing_from_our_terminal(hosts: Hosts) -> None:

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong now, in words for whoever is woken by it: from ``check``, the history of runs, and systemd.
+
+Each of these answers ``Seen``: its troubles, and which questions it could answer. Whoever has more to ask
+puts another one beside them (``plan.telling.together``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ..config.declared import CRITICAL, Declared
+from ..config.job import UsageError
+from ..config.requests import Check
+from ..config.tasks import tasks
+from ..model.history import Finished
+from ..plan.findings import Finding, Severity
+from ..plan.lateness import BELOW
+from ..plan.telling import Seen, together
+from ..plan.telling_text import moment
+from ..plan.told import Topic, Trouble
+from .doctor_here import SERVICE, Run, show_units, unit_moment
+from .result import ActionResult, Outcome
+
+SERVICES = (SERVICE, "cyber-zfs-backup@*.service", "cyber-zfs-backup-receiver.service")
+TIMER = "cyber-zfs-backup.timer"
+
+RECENT = timedelta(days=7)
+"""A run that failed longer ago was given up, or what it should have brought is late."""
+
+NIGHT = timedelta(days=1)
+SLACK = timedelta(hours=2)
+
+USAGE, LOCKED, INTERRUPTED = 2, 4, (130, 143)
+"""Exit codes that are told otherwise, or not: a slip of the hand, another run at work, somebody's wish."""
+
+_REMEDIES = {
+    3: "journalctl -u cyber-zfs-backup says which datasets; the next run tries them again",
+    65: "no run mends this by itself: cyber-zfs-backup verify shows both sides, and "
+    "journalctl -u cyber-zfs-backup what to do",
+    75: "the network or the other machine: the next run goes on by itself; if it stays so, "
+    "cyber-zfs-backup doctor",
+}
+_REMEDY = "journalctl -u cyber-zfs-backup says why; cyber-zfs-backup doctor looks for more"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A check to be made. ``guessed``: nobody has said what that tree leaves out, and what it keeps."""
+
+    check: Check
+    guessed: bool = False
+
+    @property
+    def question(self) -> str:
+        """Its name on record."""
+        return f"{'received' if self.check.receiver else 'backed up'} {self.check.dataset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A service of ours, as systemd has it. ``started``: when its last run began."""
+
+    name: str
+    state: str
+    result: str
+    status: int
+    started: datetime | None
+
+
+def looks_of(declared: Declared, now: datetime) -> tuple[Look, ...]:
+    """The checks of a configuration file's datasets, but for those that rest."""
+    found = []
+    for task in tasks(declared):
+        settings = task.settings
+        pause = settings.pause
+        if pause is not None and pause.lasts(now.astimezone().date()):
+            continue
+        check = Check(
+            dataset=task.dataset,
+            warning=settings.warns_after,
+            critical=settings.critical_after,
+            local=not settings.destinations,
+            exclude=task.exclude,
+            retention=task.retention,
+        )
+        found.append(Look(check))
+    return tuple(found)
+
+
+def guessed_look(dataset: str, runs: Sequence[Finished], run: Run) -> tuple[Look, ...]:
+    """The check of the tree that the plain timer backs up, where nothing is declared.
+
+    None where that timer is off, or where that tree was never backed up: this must be silent on a machine
+    that only receives, or that is not set up yet. It is late once two of the timer's runs are missing.
+    """
+    ours = [each for each in runs if each.dataset == dataset]
+    blocks = show_units(run, ("ActiveState", "LastTriggerUSec", "NextElapseUSecRealtime"), (TIMER,))
+    if not ours or not blocks or blocks[0].get("ActiveState") != "active":
+        return ()
+    last, coming = (
+        unit_moment(blocks[0].get(name, "")) for name in ("LastTriggerUSec", "NextElapseUSecRealtime")
+    )
+    period = max(coming - last, NIGHT) if last and coming else NIGHT
+    late = max(2 * period + SLACK, CRITICAL)
+    local = not any(each.destination for each in ours)
+    return (Look(Check(dataset, late, late, local=local), guessed=True),)
+
+
+def from_checks(
+    looks: Iterable[Look], check: Callable[[Check], ActionResult], busy: timedelta | None
+) -> Seen:
+    """What is late. ``busy``: since when a run of ours is under way, which may be about to mend that."""
+    return together(_looked(look, check, busy) for look in looks)
+
+
+def _looked(look: Look, check: Callable[[Check], ActionResult], busy: timedelta | None) -> Seen:
+    question = frozenset({look.question})
+    if busy is not None and not look.check.receiver and busy < look.check.critical:
+        return Seen(unanswered=question)
+    try:
+        done = check(look.check)
+    except UsageError as error:
+        return Seen((_no_answer(look, str(error)),), unanswered=question)
+    if done.outcome is Outcome.UNKNOWN:
+        return Seen((_no_answer(look, done.summary),), unanswered=question)
+    late = (each for each in done.findings if each.severity and not (look.guessed and _unsure(each)))
+    return Seen(tuple(_late(look, finding) for finding in late), answered=question)
+
+
+def _unsure(finding: Finding) -> bool:
+    return finding.kind == "expired" or finding.about.endswith(BELOW)
+
+
+def _no_answer(look: Look, why: str) -> Trouble:
+    what = f"whether backups of {look.check.dataset} are late is not known: {why}"
+    remedy = "zpool status; cyber-zfs-backup doctor --here"
+    return Trouble(f"unknown {look.question}", look.question, Topic.LATE, Severity.FAILS, what, remedy)
+
+
+def _late(look: Look, finding: Finding) -> Trouble:
+    key = f"{finding.kind} {finding.about}"
+    return Trouble(key, look.question, Topic.LATE, finding.severity, finding.what, finding.remedy)
+
+
+def from_history(runs: Iterable[Finished], looked: frozenset[str], now: datetime) -> Seen:
+    """Which runs have failed: the last of each dataset and destination, if it was not long ago.
+
+    A run that was refused for its options or its dataset's name is told only for the trees that are looked
+    at: elsewhere it was a slip of somebody's hand.
+    """
+    last: dict[tuple[str, str], Finished] = {}
+    for run in runs:
+        if run.exit != LOCKED and run.exit not in INTERRUPTED:
+            # A run that pushed something took its snapshot, too.
+            last.pop((run.dataset, ""), None)
+            last[run.dataset, run.destination] = run
+    recent = [run for run in last.values() if abs(now - run.started) < RECENT]
+    bad = [run for run in recent if not run.good and (run.exit != USAGE or run.dataset in looked)]
+    return Seen(tuple(map(_failed, bad)), answered=frozenset(map(_run_of, recent)))
+
+
+def _run_of(run: Finished) -> str:
+    return f"run {run.dataset} {run.destination}".rstrip()
+
+
+def _failed(run: Finished) -> Trouble:
+    where = f" to {run.destination}" if run.destination else ""
+    part = "was done in part only" if run.exit == 3 else "failed"
+    why = f": {run.error}" if run.error else f" (exit {run.exit})"
+    what = f"the backup of {run.dataset}{where} {part}, {moment(run.started)}{why}"
+    remedy = _REMEDIES.get(run.exit, _REMEDY)
+    return Trouble(_run_of(run), _run_of(run), Topic.FAILURE, Severity.FAILS, what, remedy)
+
+
+def units(run: Run) -> tuple[Unit, ...] | None:
+    """Our services that systemd knows now; ``None`` where it does not run here."""
+    names = ("Id", "ActiveState", "Result", "ExecMainStatus", "ExecMainStartTimestamp")
+    blocks = show_units(run, names, SERVICES)
+    return None if blocks is None else tuple(map(_unit, blocks))
+
+
+def _unit(block: Mapping[str, str]) -> Unit:
+    status = block.get("ExecMainStatus", "")
+    return Unit(
+        block.get("Id", ""),
+        block.get("ActiveState", ""),
+        block.get("Result", ""),
+        int(status) if status.isdecimal() else 0,
+        unit_moment(block.get("ExecMainStartTimestamp", "")),
+    )
+
+
+def from_units(found: Iterable[Unit] | None, runs: Iterable[Finished]) -> Seen:
+    """Which services have failed, but for those whose run has left word of it in the history."""
+    if found is None:
+        return Seen()
+    words = list(runs)
+    failed = (unit for unit in found if unit.state == "failed" and not _has_word(unit, words))
+    return Seen(tuple(map(_unit_failed, failed)), answered=frozenset({"units"}))
+
+
+def _has_word(unit: Unit, runs: Iterable[Finished]) -> bool:
+    if unit.result != "exit-code":
+        return False
+    if unit.status == LOCKED or unit.status in INTERRUPTED:
+        return True
+    # The history has no fractions of seconds.
+    since = unit.started or datetime.max.replace(tzinfo=UTC)
+    return any(run.exit == unit.status and run.started >= since - timedelta(seconds=2) for run in runs)
+
+
+def _unit_failed(unit: Unit) -> Trouble:
+    how = f"exit {unit.status}" if unit.result == "exit-code" else unit.result
+    begun = f", begun {moment(unit.started)}" if unit.started else ""
+    what = f"{unit.name} has failed ({how}{begun})"
+    remedy = f"journalctl -u {unit.name} -e says why; systemctl start {unit.name} tries again"
+    return Trouble(f"unit {unit.name}", "units", Topic.FAILURE, Severity.FAILS, what, remedy)
+
+
+def busy_for(found: Iterable[Unit] | None, now: datetime) -> timedelta | None:
+    """Since when a backup is under way; ``None`` where none is."""
+    times = [
+        now - unit.started
+        for unit in found or ()
+        if unit.state == "activating" and unit.started and not unit.name.endswith("-receiver.service")
+    ]
+    return min(times, default=None)

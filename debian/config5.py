@@ -44,6 +44,7 @@ TABLES = {
     "[destination.NAME]": ("destination", "additionalProperties"),
     "[retention.NAME]": ("retention", "additionalProperties"),
     "[notification]": ("notification",),
+    "[monitoring]": ("monitoring",),
 }
 
 

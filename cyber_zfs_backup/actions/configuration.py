@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..config.declared import CONFIG, EXAMPLE, Declared
-from ..config.effective_text import Row, dataset_rows, notification_rows, receiver_rows
+from ..config.effective_text import Row, dataset_rows, monitoring_rows, notification_rows, receiver_rows
 from ..config.job import UsageError
 from ..config.reading import World, declared_in
 from ..config.requests import ConfigCheck, ConfigShow
@@ -54,7 +54,7 @@ def config_show(request: ConfigShow, surface: Surface) -> RunResult:
         what = f"{request.dataset} {said}"
     else:
         rows = [row for name in declared.entries for row in dataset_rows(declared, name)[0]]
-        rows += receiver_rows(declared) + notification_rows(declared)
+        rows += receiver_rows(declared) + notification_rows(declared) + monitoring_rows(declared)
         what = f"what counts by {request.file}"
     return _done(ActionResult("config show", Outcome.DONE, what, table=_table(rows)), began)
 

@@ -8,7 +8,6 @@ import os
 import pwd
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +15,7 @@ from typing import Protocol
 from ..config.receiver_facts import Account, Folder
 from ..hosts.local import LocalHost
 from ..hosts.protocol import Host
+from . import atomic
 
 
 class Machine(Protocol):
@@ -110,24 +110,7 @@ class ThisMachine:
 
     def write(self, path: str, text: str, mode: int) -> None:
         """Written beside it and renamed; on the disk before it counts. A link stays one, an owner too."""
-        path = os.path.realpath(path)
-        data = text.encode("utf-8", "surrogateescape")
-        descriptor, beside = tempfile.mkstemp(prefix=".cyber-zfs-backup-", dir=os.path.dirname(path))
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                with contextlib.suppress(FileNotFoundError):
-                    was = os.stat(path)
-                    if self.is_root:
-                        os.fchown(file.fileno(), was.st_uid, was.st_gid)
-                os.fchmod(file.fileno(), mode)
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(beside)
-            raise
+        atomic.write(path, text.encode("utf-8", "surrogateescape"), mode, keep_owner=self.is_root)
 
     def ask(self, question: str) -> str | None:
         """On stderr, for stdout may be a file; answered on stdin."""

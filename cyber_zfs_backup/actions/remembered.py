@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..plan.due import Reached, Way, learned
+from . import atomic
 from .history import FILE as HISTORY
 from .history import runs_in
 from .journal import Journal, Mark, state_folder
@@ -60,15 +61,11 @@ def recall(folder: Path | None = None) -> Remembered:
 def keep(remembered: Remembered, folder: Path | None = None) -> None:
     """Leave it for the next run. Where that is not possible, the next one works it out again."""
     place = folder or state_folder()
-    beside = place / f".{FILE}.{os.getpid()}"
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        beside.write_text(json.dumps(_row(remembered)), encoding="utf-8")
-        beside.replace(place / FILE)
+        atomic.write(str(place / FILE), json.dumps(_row(remembered)).encode(), 0o600)
     except OSError as error:
         _log.debug("%s: cannot be written: %s", place / FILE, error.strerror)
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 def caught_up(remembered: Remembered, folder: Path | None = None) -> Remembered:

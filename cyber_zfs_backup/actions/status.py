@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..config.job import Action, Job
 from ..config.requests import Status
 from ..hosts.local import LocalHost
+from ..model.history import Finished
 from ..plan.standing import COLUMNS, Row, cells, rows
 from ..zfs.errors import ZfsError
 from . import report
@@ -39,7 +40,7 @@ def status(request: Status, surface: Surface) -> RunResult:
 
 def status_on(home: Home, ways: Sequence[Ends], coming: datetime | None) -> ActionResult:
     """The same on the given ends. Raises ``UsageError`` where the tree does not exist."""
-    done = attempt("status", lambda: _rows(home, ways))
+    done = attempt("status", lambda: _rows(home, ways, runs_on_record()))
     if isinstance(done, ActionResult):
         return done
     now = home.clock()
@@ -66,7 +67,15 @@ class _Told:
     problems: tuple[Problem, ...]
 
 
-def _rows(home: Home, ways: Sequence[Ends]) -> _Told:
+def offline_rows(home: Home, runs: Iterable[Finished]) -> tuple[Row, ...]:
+    """A tree's rows by the source's own records and by the ``runs`` on record, oldest first.
+
+    Raises what ``read_source`` does.
+    """
+    return _rows(home, (), runs).rows
+
+
+def _rows(home: Home, ways: Sequence[Ends], runs: Iterable[Finished]) -> _Told:
     facts = read_source(home)
     found = newest_own(home)
     newest = found.name if found else ""
@@ -79,7 +88,7 @@ def _rows(home: Home, ways: Sequence[Ends]) -> _Told:
     }
     told = {
         row.destination: row
-        for row in rows(facts.root, newest, facts.ledgers, runs_on_record())
+        for row in rows(facts.root, newest, facts.ledgers, runs)
         # A tree that is pushed somewhere needs no row of its own.
         if row.destination or not seen
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..config.ages import parse_age
 from ..config.declared import CRITICAL, WARNING
 from ..config.job import UsageError
-from ..config.requests import Check, Doctor, Notify, Status
+from ..config.requests import Check, Doctor, Metrics, Notify, Status
 from . import helptext
 from .configuring import add_config
 from .options import (
@@ -26,6 +26,7 @@ from .options import (
     dataset_of,
     destinations_of,
     exclude_of,
+    file_of,
     show_of,
     source_of,
 )
@@ -79,6 +80,32 @@ def _add_both_ends(parser: argparse.ArgumentParser, alone: str, what_alone_means
     add_destination(parser.add_argument_group("where the copies are"), many=True)
     add_source(parser.add_argument_group("where the tree is, if not on this machine"))
     add_show(parser)
+
+
+def metrics_parser(make: MakeParser) -> argparse.ArgumentParser:
+    """All that ``metrics`` takes."""
+    parser = make(f"{PROGRAM} metrics", helptext.METRICS, helptext.METRICS_EXAMPLES)
+    what = parser.add_argument_group("what to tell of, and to whom")
+    add_dataset(what)
+    add_exclude(what)
+    what.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write them into this file, whole, and readable by all (default: to stdout)",
+    )
+    add_source(parser.add_argument_group("where the tree is, if not on this machine"), config=True)
+    add_show(parser)
+    return parser
+
+
+def metrics(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+    """What the arguments ask for. Raises ``UsageError``."""
+    options = metrics_parser(make).parse_args(argv)
+    output = None if options.output is None else file_of("--output", options.output)
+    work = Metrics(dataset_of(options, host), source_of(options), exclude_of(options), output)
+    shown = show_of(options)
+    # The metrics and nothing else, as Prometheus reads them.
+    return Request(work, shown if shown.json or output else replace(shown, lines=Lines.SCRIPT))
 
 
 def check_parser(make: MakeParser) -> argparse.ArgumentParser:

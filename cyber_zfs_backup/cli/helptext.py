@@ -15,6 +15,7 @@ ABOUT = {
     "status": "how the tree and its copies stand, as a table",
     "check": "one line for a monitoring system: are backups late?",
     "monitor": "the same as check",
+    "metrics": "how the tree and its copies stand, for Prometheus",
     "notify": "tell whoever wants to know what is wrong, once",
     "quarantine": "rename a snapshot that is dated in the future",
     "receiver": "expire what the clients' archives on this machine give up",
@@ -40,6 +41,7 @@ commands beside the plain run (each has its own --help):
   cyber-zfs-backup doctor                 {ABOUT["doctor"]}
   cyber-zfs-backup status                 {ABOUT["status"]}
   cyber-zfs-backup check                  {ABOUT["check"]}
+  cyber-zfs-backup metrics                {ABOUT["metrics"]}
   cyber-zfs-backup notify                 {ABOUT["notify"]}
   cyber-zfs-backup quarantine SNAPSHOT    {ABOUT["quarantine"]}
   cyber-zfs-backup receiver expire        {ABOUT["receiver"]}
@@ -143,6 +145,28 @@ Exit 0 where all is well, 1 where something is late, 2 where it is very late or 
 could not be told.
 """
 
+METRICS = """\
+Print metrics of the tree and of its copies in Prometheus's text format: when the newest snapshot was taken,
+and the newest that each destination has, how the last run went, what is kept for a destination that is
+behind, and from which ages on it is late. Times are seconds since 1970. It asks the source alone: what has
+arrived is on its own record. What is not known is left out.
+
+For node_exporter's textfile collector, let each run write them with --metrics; or write them at any time with
+--output, which replaces the file at once, so that nobody reads a part of it. Rules for alerts and a dashboard
+for Grafana are among the examples.
+
+Exit 0 where all is told, 1 where the tree could not be read (its metrics tell that, too) or the file could
+not be written.
+"""
+
+METRICS_EXAMPLES = """\
+examples:
+  cyber-zfs-backup metrics
+      print them
+  cyber-zfs-backup metrics --output /var/lib/prometheus/node-exporter/cyber-zfs-backup.prom
+      write them where Debian's node_exporter reads them
+"""
+
 QUARANTINE = """\
 Rename snapshots that are dated in the future, so that they no longer count as ours: expire refuses to
 work while one stands. Both the source and the receiver are renamed; the data stays.
@@ -225,7 +249,7 @@ line needs none. Nothing is changed by this command, and no other machine is ask
 
 'config show' prints what counts for a dataset, be it named in the file or not, and where each setting comes
 from: the nearest [[dataset]] at or above it, [defaults], or what is built in. Without a dataset it does so
-for each [[dataset]] of the file, for the destinations and the notification.
+for each [[dataset]] of the file, for the destinations, the notification and the monitoring.
 """
 
 CONFIG_EXAMPLES = """\

@@ -20,6 +20,7 @@ from ..config.requests import (
     Doctor,
     ExpireReceived,
     Forget,
+    Metrics,
     Notify,
     Quarantine,
     RunDue,
@@ -41,6 +42,7 @@ _APT_PACKAGES = {
     "dateutil": "python3-dateutil",
     "jsonschema": "python3-jsonschema",
     "paramiko": "python3-paramiko",
+    "prometheus_client": "python3-prometheus-client",
     "rich": "python3-rich",
 }
 """The Debian package of each module that is not in the standard library."""
@@ -72,7 +74,7 @@ def _guarded(words: Sequence[str]) -> int:
         return 1
     handler = logs.configure(request.show)
     try:
-        return _work(request, LogSurface(progress.current(request.show, handler)))
+        code = _work(request, LogSurface(progress.current(request.show, handler)))
     except Interrupted as signal:
         message = f"interrupted by {signal.signal.name}"
         _log.error("%s", message)
@@ -81,23 +83,37 @@ def _guarded(words: Sequence[str]) -> int:
         for line in error.lines[:-1]:
             _log.error("%s", line)
         _log.error("%s", error.lines[-1], exc_info=True)
-        return _broke_off(request, "usage", str(error), 2)
+        code = _broke_off(request, "usage", str(error), 2)
     except ModuleNotFoundError as error:
-        return _missing(request, error)
+        code = _missing(request, error)
     except Exception as error:  # the last resort: whatever it is, it becomes one line and an exit code
-        return _internal(request, error)
+        code = _internal(request, error)
+    _tell_monitoring(request)
+    return code
 
 
 def _work(request: Request, surface: Surface) -> int:
     result = _dispatch(request, surface)
     if isinstance(request.work, Job):
         _history().record(request.work, result)
+    code = result.exit_code
     try:
         show.show(result, request.show)
     except OSError as error:
         _log.error("cannot write the result to stdout: %s; the work itself is done", error.strerror)
-        return result.exit_code or 1
-    return result.exit_code
+        code = code or 1
+    return code
+
+
+def _tell_monitoring(request: Request) -> None:
+    """Write the metrics that were asked for. The exit code stays, come what may."""
+    if not isinstance(request.work, Job) or request.work.metrics is None:
+        return
+    surface = LogSurface(progress.Silence())
+    try:
+        importlib.import_module("..actions.metrics", __package__).write_after(request.work, surface)
+    except Interrupted as signal:
+        surface.warn(f"{request.work.metrics}: interrupted by {signal.signal.name}; the run itself is done")
 
 
 _ACTIONS = {
@@ -121,6 +137,7 @@ _ACTIONS = {
     ConfigShow: "configuration.config_show",
     RunDue: "due_run.run_due",
     Status: "status",
+    Metrics: "metrics",
 }
 """The module of ``actions`` that does each kind of work, and its function where that has another name."""
 

@@ -302,6 +302,13 @@ def source_of(options: argparse.Namespace) -> SourceHost:
     return SourceHost(options.source_ssh_destination, config, options.source_use_sudo)
 
 
+def file_of(option: str, name: str) -> Path:
+    """A file's name that can be one. Raises ``UsageError``."""
+    if not name or "\0" in name:
+        raise UsageError(f"{option} {name!r}: write a file's name after it")
+    return Path(name)
+
+
 def _ssh_config(name: str | None) -> Path | None:
     """The absolute path of a configuration file that is there and can be read.
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from ..config.job import (
+    TEXTFILE,
     Delivery,
     Force,
     Job,
@@ -37,6 +38,7 @@ from .options import (
     dataset_of,
     destinations_of,
     exclude_of,
+    file_of,
     receive_dataset_of,
     show_of,
     source_of,
@@ -88,6 +90,13 @@ def run_parser() -> argparse.ArgumentParser:
     add_destination(parser.add_argument_group("where to push"), many=True)
     add_source(parser.add_argument_group("where from, if not from this machine (a pull)"))
     add_delivery(parser.add_argument_group("how to push"))
+    parser.add_argument_group("for monitoring").add_argument(
+        "--metrics",
+        metavar="FILE",
+        help="write metrics into this file afterwards, for Prometheus's node_exporter, which reads what ends "
+        f"with .prom: {TEXTFILE} on Debian (default: none). Each tree needs a file of its own; one that "
+        "cannot be written is a warning",
+    )
     add_show(parser)
     return parser
 
@@ -114,6 +123,7 @@ def _run(argv: Sequence[str], host: str) -> Request:
             bookmark_base=options.bookmark_base,
         ),
         dry_run=options.dry_run,
+        metrics=None if options.metrics is None else file_of("--metrics", options.metrics),
     )
     return Request(job, show_of(options))
 
@@ -285,6 +295,15 @@ def _check(argv: Sequence[str], host: str) -> Request:
     return checking.check(_Parser, argv, host)
 
 
+def metrics_parser() -> argparse.ArgumentParser:
+    """The grammar of ``metrics``."""
+    return checking.metrics_parser(_Parser)
+
+
+def _metrics(argv: Sequence[str], host: str) -> Request:
+    return checking.metrics(_Parser, argv, host)
+
+
 def notify_parser() -> argparse.ArgumentParser:
     """The grammar of ``notify``."""
     return checking.notify_parser(_Parser)
@@ -309,6 +328,7 @@ _COMMANDS = {
     "status": _Command(status_parser, _status),
     "check": _Command(check_parser, _check),
     "monitor": _Command(check_parser, _check),
+    "metrics": _Command(metrics_parser, _metrics),
     "notify": _Command(notify_parser, _notify),
     "quarantine": _Command(quarantine_parser, _quarantine),
     "receiver": _Command(receiver_parser, _receiver),

@@ -16,6 +16,7 @@ from ..config.requests import (
     Doctor,
     ExpireReceived,
     Forget,
+    Metrics,
     Notify,
     Quarantine,
     RunDue,
@@ -47,6 +48,7 @@ Work = (
     | ConfigShow
     | RunDue
     | Status
+    | Metrics
 )
 """What can be asked for."""
 

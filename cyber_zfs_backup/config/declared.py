@@ -177,6 +177,17 @@ class Notification:
     written: Mapping[str, int | None] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Monitoring:
+    """What monitoring systems read: ``metrics`` is a file to write after each run.
+
+    ``written`` are the keys that the file has, each with its line.
+    """
+
+    metrics: Path | None = None
+    written: Mapping[str, int | None] = field(default_factory=dict)
+
+
 BUCKETS = {"hourly": "hours", "daily": "days", "weekly": "weeks", "monthly": "months", "yearly": "years"}
 """The keys of a retention that are counts, each with its field of ``RetentionPolicy``."""
 
@@ -203,3 +214,4 @@ class Declared:
     receivers: Mapping[str, Receiver]
     retentions: Mapping[str, Retention]
     notification: Notification = Notification()
+    monitoring: Monitoring = Monitoring()

@@ -86,6 +86,12 @@ def notification_rows(declared: Declared) -> list[Row]:
     return _rows(declared, table, notification.written, values)
 
 
+def monitoring_rows(declared: Declared) -> list[Row]:
+    """What counts for monitoring systems."""
+    monitoring = declared.monitoring
+    return _rows(declared, "[monitoring]", monitoring.written, {"metrics": monitoring.metrics})
+
+
 def _rows(
     declared: Declared, table: str, written: Mapping[str, int | None], values: Mapping[str, object]
 ) -> list[Row]:

@@ -57,7 +57,7 @@ def named(place: Place, values: Mapping[str, object]) -> str:
         head, rest = f"[[dataset]] {_name_of(values, rest[0])}", rest[1:]
     elif first in ("destination", "retention") and rest:
         head, rest = f"[{first}.{rest[0]}]", rest[1:]
-    elif first in ("defaults", "notification"):
+    elif first in ("defaults", "notification", "monitoring"):
         head = f"[{first}]"
     else:
         head = first

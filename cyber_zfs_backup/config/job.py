@@ -16,6 +16,9 @@ from ..plan.kinds import KeepLast, KeepWithin, Union
 from ..plan.retention import Buckets, Rule
 from ..plan.windows import Window, Windows
 
+TEXTFILE = Path("/var/lib/prometheus/node-exporter/cyber-zfs-backup.prom")
+"""Where Debian's node_exporter looks for metrics."""
+
 
 class UsageError(Exception):
     """What was asked for makes no sense; nothing has been run. The message says what to write instead."""
@@ -30,6 +33,16 @@ def checked_ssh(option: str, ssh: str) -> None:
     """Refuse what ssh would take for an option, or split; empty means that no ssh is used."""
     if ssh.startswith("-") or re.search(r"[\s\x00-\x1f\x7f]", ssh):
         raise UsageError(f"{option} {ssh!r} is no host; write HOST or USER@HOST, or '' for this machine")
+
+
+def checked_metrics(option: str, path: Path) -> None:
+    """Refuse a file that node_exporter would not read. ``option`` is how the message begins, or empty."""
+    if path.suffix != ".prom" or "\0" in str(path):
+        named = f"{option} {str(path)!r}".strip()
+        raise UsageError(
+            f"{named}: node_exporter reads what ends with .prom alone; write such a name, for example "
+            f"{TEXTFILE}"
+        )
 
 
 def _checked(option: str, dataset: str) -> None:
@@ -217,7 +230,7 @@ class Exclude:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run for one source tree and its destinations."""
+    """One run for one source tree and its destinations. ``metrics`` are written to afterwards."""
 
     dataset: str
     actions: frozenset[Action]
@@ -228,9 +241,12 @@ class Job:
     exclude: Exclude = Exclude()
     delivery: Delivery = Delivery()
     dry_run: bool = False
+    metrics: Path | None = None
 
     def __post_init__(self) -> None:
         _checked("--dataset", self.dataset)
+        if self.metrics is not None:
+            checked_metrics("--metrics", self.metrics)
         if not self.actions:
             raise UsageError("--action: name at least one of snapshot, push, expire")
         labels = [destination.label for destination in self.destinations]

@@ -25,6 +25,7 @@ from .declared import (
     Declared,
     Entry,
     Layer,
+    Monitoring,
     Notification,
     Receiver,
     Retention,
@@ -33,7 +34,7 @@ from .declared import (
 )
 from .faults import ConfigError, Fault, meant, shown, told
 from .gathering import Gathering, Table
-from .job import Delivery, RetentionPolicy, checked_ssh
+from .job import Delivery, RetentionPolicy, checked_metrics, checked_ssh
 from .rates import parse_rate
 from .setting_values import Maker, settings, windows, without_nul
 from .shape import plain
@@ -136,6 +137,7 @@ class _Reader:
             receivers,
             retentions,
             self._notification(),
+            self._monitoring(),
         )
 
     def _entries(self, layers: Sequence[tuple[Place, Table]]) -> Mapping[str, Entry]:
@@ -218,6 +220,11 @@ class _Reader:
         place, table = ("notification",), self._from.table("notification")
         return Notification(**self._from.all_of(place, table, makers), written=self._written(place, table))
 
+    def _monitoring(self) -> Monitoring:
+        place, table = ("monitoring",), self._from.table("monitoring")
+        found = self._from.all_of(place, table, {"metrics": _metrics})
+        return Monitoring(**found, written=self._written(place, table))
+
     def _dataset(self, value: str) -> str:
         return _named(_expanded(value, self._world.hostname))
 
@@ -234,11 +241,10 @@ class _Reader:
         return value
 
     def _file_there(self, value: str) -> Path:
-        if not value.startswith("/"):
-            raise ValueError(f"{shown(value)} is no whole path; write it from / on")
-        if "\0" in value or not self._world.is_there(Path(value)):
+        path = _whole(value)
+        if "\0" in value or not self._world.is_there(path):
             raise ValueError(f"there is no file {shown(value)}; make it, or name another")
-        return Path(value)
+        return path
 
     def _command(self, value: Sequence[str]) -> tuple[str, ...]:
         self._file_there(value[0])
@@ -250,6 +256,18 @@ def _named(dataset: str) -> str:
         return check_dataset(dataset)
     except BadNameError as error:
         raise ValueError(f"{error}; write a name as zfs list shows it, for example tank/home") from None
+
+
+def _whole(value: str) -> Path:
+    if not value.startswith("/"):
+        raise ValueError(f"{shown(value)} is no whole path; write it from / on")
+    return Path(value)
+
+
+def _metrics(value: str) -> Path:
+    path = _whole(value)
+    checked_metrics("", path)
+    return path
 
 
 def _ssh(value: str) -> str:

@@ -123,6 +123,21 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    """Tell how a tree and its copies stand, for Prometheus, on stdout or into a file; asks the source."""
+
+    dataset: str
+    source: SourceHost = field(default_factory=SourceHost)
+    exclude: Exclude = field(default_factory=Exclude)
+    output: Path | None = None
+    dry_run: bool = False
+    destinations: tuple[Destination, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_root(self.dataset)
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """Say in one line whether backups come as they should; asks this machine alone.
 

@@ -93,6 +93,7 @@ def _belongs(key: str, here: Mapping[str, Any]) -> str:
         "[destination.NAME]": whole["destination"]["additionalProperties"],
         "[retention.NAME]": whole["retention"]["additionalProperties"],
         "[notification]": whole["notification"],
+        "[monitoring]": whole["monitoring"],
     }
     fit = [
         table

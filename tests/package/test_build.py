@@ -39,6 +39,8 @@ SHIPPED = {
     "/usr/share/doc/cyber-zfs-backup/examples/config-full.toml": "-rw-r--r--",
     "/usr/share/doc/cyber-zfs-backup/examples/config.toml": "-rw-r--r--",
     "/usr/share/doc/cyber-zfs-backup/examples/fleet.conf": "-rw-r--r--",
+    "/usr/share/doc/cyber-zfs-backup/examples/grafana-dashboard.json": "-rw-r--r--",
+    "/usr/share/doc/cyber-zfs-backup/examples/prometheus-alerts.yml": "-rw-r--r--",
     "/usr/share/doc/cyber-zfs-backup/examples/sudoers.example": "-rw-r--r--",
     "/usr/share/lintian/overrides/cyber-zfs-backup": "-rw-r--r--",
     "/usr/share/man/man5/cyber-zfs-backup.config.5.gz": "-rw-r--r--",
@@ -47,6 +49,7 @@ SHIPPED = {
     "/usr/share/man/man8/cyber-zfs-backup-run.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-check.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-doctor.8.gz": "-rw-r--r--",
+    "/usr/share/man/man8/cyber-zfs-backup-metrics.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-monitor.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-status.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-forget.8.gz": "-rw-r--r--",
@@ -136,6 +139,7 @@ def test_what_is_shipped(built: Built) -> None:
         "python3-dateutil",
         "python3-jsonschema",
         "python3-paramiko",
+        "python3-prometheus-client",
         "python3-rich",
     ):
         assert name in depends

@@ -140,7 +140,9 @@ def test_show_without_a_dataset_has_all(file: Path, capsys: Capture) -> None:
     assert command.main(["config", "show", "--config", str(file)]) == 0
     out = capsys.readouterr().out
     for line in out.splitlines()[2:]:
-        assert line.startswith(("tank ", "tank/home ", "[destination.nas] ", "[notification] "))
+        assert line.startswith(
+            ("tank ", "tank/home ", "[destination.nas] ", "[notification] ", "[monitoring] ")
+        )
     assert "[[dataset]] tank/home" in out
 
 

@@ -28,7 +28,13 @@ from cyber_zfs_backup.config.declared import (
     Stage,
     Tell,
 )
-from cyber_zfs_backup.config.effective_text import dataset_rows, kept_text, notification_rows, receiver_rows
+from cyber_zfs_backup.config.effective_text import (
+    dataset_rows,
+    kept_text,
+    monitoring_rows,
+    notification_rows,
+    receiver_rows,
+)
 from cyber_zfs_backup.config.faults import ConfigError
 from cyber_zfs_backup.config.job import Action, Delivery, Destination, Force, Job, RetentionPolicy
 from cyber_zfs_backup.config.reading import declared_in
@@ -148,6 +154,7 @@ def test_the_full_example_has_every_key() -> None:
     written = set(re.findall(r"[\w-]+(?= = )", FULL)) | {
         "defaults",
         "notification",
+        "monitoring",
         "retention",
         "destination",
     }
@@ -190,6 +197,7 @@ def test_the_schema_tells_what_is_built_in() -> None:
         ([row for row in dataset_rows(nothing, "tank")[0] if row.setting != "keeps"], whole["defaults"]),
         (receiver_rows(nothing), whole["destination"]["additionalProperties"]),
         (notification_rows(nothing), whole["notification"]),
+        (monitoring_rows(nothing), whole["monitoring"]),
     )
     words = {
         "[]": "none",
@@ -268,11 +276,12 @@ def test_programs_get_the_values_that_the_file_has() -> None:
     """Of the full example: whatever is written there is found again, by its own type."""
     full, raw = declared(FULL), plain(tomllib.loads(FULL))
     rows = [row for name in full.entries for row in dataset_rows(full, name)[0]]
-    rows += receiver_rows(full) + notification_rows(full)
+    rows += receiver_rows(full) + notification_rows(full) + monitoring_rows(full)
     found: dict[tuple[str, str], Any] = {(row.of, row.setting): row.typed for row in rows}
     tables = {f"[destination.{name}]": table for name, table in raw["destination"].items()}
     tables |= {table["name"]: raw["defaults"] | table for table in raw["dataset"]}
     tables["[notification]"] = raw["notification"]
+    tables["[monitoring]"] = raw["monitoring"]
     compared = set()
     for of, table in tables.items():
         for key, value in table.items():

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes a whole file at once: whoever reads it sees the former one or the new one, never a part."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+
+
+def write(path: str, data: bytes, mode: int, *, keep_owner: bool = False) -> None:
+    """Written beside it and renamed; on the disk before it counts. A link stays one. Raises ``OSError``.
+
+    What is written beside it has a name that begins with a dot and has no suffix, so that nobody who reads a
+    folder takes it for what it is not yet; it never stays. ``keep_owner``: the file's former owner stays its
+    owner.
+    """
+    path = os.path.realpath(path)
+    descriptor, beside = tempfile.mkstemp(prefix=".cyber-zfs-backup-", dir=os.path.dirname(path))
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            if keep_owner:
+                with contextlib.suppress(FileNotFoundError):
+                    was = os.stat(path)
+                    os.fchown(file.fileno(), was.st_uid, was.st_gid)
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(beside)
+        raise

@@ -9,13 +9,14 @@ import tempfile
 
 
 def write(path: str, data: bytes, mode: int, *, keep_owner: bool = False) -> None:
-    """Written beside it and renamed; on the disk before it counts. A link stays one. Raises ``OSError``.
+    """Written beside it and renamed; on the disk before it counts. Raises ``OSError``.
+
+    A link is replaced and not followed: who may make one in that folder could point it anywhere.
 
     What is written beside it has a name that begins with a dot and has no suffix, so that nobody who reads a
     folder takes it for what it is not yet; it never stays. ``keep_owner``: the file's former owner stays its
     owner.
     """
-    path = os.path.realpath(path)
     descriptor, beside = tempfile.mkstemp(prefix=".cyber-zfs-backup-", dir=os.path.dirname(path))
     try:
         with os.fdopen(descriptor, "wb") as file:

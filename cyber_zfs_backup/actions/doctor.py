@@ -49,14 +49,10 @@ _log = logging.getLogger(__name__)
 def doctor(request: Doctor, surface: Surface) -> RunResult:
     """Look at the tree, its copies, and the ways between them."""
     here = look_here((request.source, *request.destinations), LocalHost().run)
-    # Where ssh cannot even read its configuration, there is nobody to ask.
-    reachable = tuple(
-        each for each in request.destinations if not (each.ssh in here.ways and here.ways[each.ssh].trouble)
-    )
     job = Job(
         dataset=request.dataset,
         actions=frozenset({Action.PUSH}),
-        destinations=reachable,
+        destinations=here.reachable(request.destinations),
         source=request.source,
         exclude=request.exclude,
     )
@@ -67,6 +63,22 @@ def doctor(request: Doctor, surface: Surface) -> RunResult:
 
 def doctor_on(home: Home, ways: Sequence[Ends], here: Here, past: Journal) -> ActionResult:
     """The same on the given ends. Raises ``UsageError`` where the source's dataset does not exist."""
+    return _result(examine(home, ways, here, past).findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What was found, and what the source is. ``tree`` has the datasets that take part, with their snapshots;
+    where it could not be read it is ``None``, and ``troubles`` says why."""
+
+    findings: tuple[Finding, ...]
+    facts: SourceFacts | None
+    tree: Tree | None
+    troubles: tuple[Finding, ...]
+
+
+def examine(home: Home, ways: Sequence[Ends], here: Here, past: Journal) -> Examined:
+    """Look at the given ends, as ``doctor_on`` does."""
     copies = Asked(lambda: beside(ways, lambda ends: _Receiver(ends, here).look()))
     source = _Source(home).look()
     now = home.clock()
@@ -87,7 +99,8 @@ def doctor_on(home: Home, ways: Sequence[Ends], here: Here, past: Journal) -> Ac
     for each in seen[1:]:
         found += examine_both(source.side, each.side)
     _note(past, [each.side for each in seen], now)
-    return _result(found)
+    tree = None if source.tree is None else source.tree.tree
+    return Examined(tuple(found), source.facts, tree, tuple(source.troubles))
 
 
 def _result(found: Sequence[Finding]) -> ActionResult:
@@ -110,6 +123,7 @@ class _Seen:
 
     side: Side
     troubles: list[Finding] = field(default_factory=list)
+    facts: SourceFacts | None = None
     tree: Source | None = None
     copy: Callable[[Zfs, Tree], Copy] | None = None
     """The copy, once the source is there to say what its tokens ask for."""
@@ -172,7 +186,7 @@ class _Source(_Looking):
         tree = None if facts is None else self._tree(facts)
         side = self.side(root.partition("/")[0])
         features = self.ask(lambda: self.zfs.features(root.partition("/")[0]))
-        return _Seen(replace(side, features=features), self.troubles, tree)
+        return _Seen(replace(side, features=features), self.troubles, facts, tree)
 
     def _tree(self, facts: SourceFacts) -> Source | None:
         root, about = facts.root, facts.about

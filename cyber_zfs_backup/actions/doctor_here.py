@@ -37,6 +37,12 @@ class Here:
     users: Mapping[str, str]
     root: bool = True
 
+    def reachable(self, destinations: Iterable[Destination]) -> tuple[Destination, ...]:
+        """Those that can be asked: not where ssh cannot even read its configuration."""
+        return tuple(
+            each for each in destinations if not (each.ssh in self.ways and self.ways[each.ssh].trouble)
+        )
+
 
 def look_here(ends: Iterable[SourceHost | Destination], run: Run) -> Here:
     """Look at what the ways to these ends need. Runs ``systemctl`` and ``ssh -G``; connects nowhere."""

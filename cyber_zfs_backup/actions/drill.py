@@ -24,6 +24,7 @@ from . import report
 from .attempt import attempt
 from .back import Back, Copy, read_copies, real_back, result_of
 from .content import read_files, read_volume
+from .drills import FILE
 from .journal import Journal, state_folder
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
 from .scratch import ScratchError, mounted, scratch_dataset
@@ -254,7 +255,7 @@ def _record(drilling: Drilling, done: Sequence[Exercised], state: Path, seconds:
             for each in done
         ],
     }
-    path = state / "drills.jsonl"
+    path = state / FILE
     try:
         Journal(path).add([f"{json.dumps(line)}\n"])
     except OSError as error:

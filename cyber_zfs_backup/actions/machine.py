@@ -110,7 +110,8 @@ class ThisMachine:
 
     def write(self, path: str, text: str, mode: int) -> None:
         """Written beside it and renamed; on the disk before it counts. A link stays one, an owner too."""
-        atomic.write(path, text.encode("utf-8", "surrogateescape"), mode, keep_owner=self.is_root)
+        data = text.encode("utf-8", "surrogateescape")
+        atomic.write(os.path.realpath(path), data, mode, keep_owner=self.is_root)
 
     def ask(self, question: str) -> str | None:
         """On stderr, for stdout may be a file; answered on stdin."""

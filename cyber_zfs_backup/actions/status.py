@@ -95,7 +95,7 @@ def _rows(home: Home, ways: Sequence[Ends], runs: Iterable[Finished]) -> _Told:
     for label, there in seen.items():
         told[label] = replace(told.get(label, Row(facts.root, label, newest, "")), there=there)
     ordered = (told[label] for label in sorted(told))
-    return _Told(tuple(replace(row, kept=_kept(home, facts, row)) for row in ordered), tuple(problems))
+    return _Told(tuple(replace(row, kept=kept_of(home, facts, row)) for row in ordered), tuple(problems))
 
 
 def _seen(ends: Ends) -> str:
@@ -109,7 +109,8 @@ def _seen(ends: Ends) -> str:
     return next((each.name for each in reversed(listed) if each.own), "")
 
 
-def _kept(home: Home, facts: SourceFacts, row: Row) -> int | None:
-    """What is kept for a destination that is behind, in bytes."""
+def kept_of(home: Home, facts: SourceFacts, row: Row) -> int | None:
+    """What is kept here for a row's destination that is behind, in bytes; ``None`` where it is not, or zfs
+    cannot tell."""
     ledger = next((each for each in facts.ledgers.values() if each.root.to == row.destination), None)
     return kept_for(home, facts.root, ledger) if ledger is not None and row.behind else None

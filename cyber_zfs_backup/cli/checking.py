@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The grammar of what looks and changes nothing: ``doctor``, ``status``, ``check``; and who tells it."""
+"""The grammar of what looks and changes nothing: doctor, status, report, check; and of who tells it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from ..config.ages import parse_age
 from ..config.declared import CRITICAL, WARNING
 from ..config.job import UsageError
-from ..config.requests import Check, Doctor, Metrics, Notify, Status
+from ..config.requests import Check, Doctor, Metrics, Notify, Report, Status
 from . import helptext
 from .configuring import add_config
 from .options import (
@@ -72,11 +72,43 @@ def status(make: MakeParser, argv: Sequence[str], host: str) -> Request:
     return Request(work, show_of(options))
 
 
-def _add_both_ends(parser: argparse.ArgumentParser, alone: str, what_alone_means: str) -> None:
+def report_parser(make: MakeParser) -> argparse.ArgumentParser:
+    """All that ``report`` takes."""
+    parser = make(f"{PROGRAM} report", helptext.REPORT, None)
+    parser.add_argument(
+        "--output",
+        required=True,
+        metavar="DIR",
+        help="write index.html into this folder, which is made where it is missing; a former one is replaced",
+    )
+    _add_both_ends(
+        parser,
+        "--doctor",
+        "have the doctor look at the receivers, too (default: at the tree and this machine alone)",
+    )
+    return parser
+
+
+def report(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+    """What the arguments ask for. Raises ``UsageError``."""
+    options = report_parser(make).parse_args(argv)
+    if not options.output:
+        raise UsageError("--output: an empty name; write the folder that index.html goes into, or '.'")
+    work = Report(
+        dataset_of(options, host),
+        Path(options.output),
+        destinations_of(options, host) if options.doctor else (),
+        source_of(options),
+        exclude_of(options),
+    )
+    return Request(work, show_of(options))
+
+
+def _add_both_ends(parser: argparse.ArgumentParser, switch: str, what_it_means: str) -> None:
     what = parser.add_argument_group("what to look at")
     add_dataset(what)
     add_exclude(what)
-    what.add_argument(alone, action="store_true", help=what_alone_means)
+    what.add_argument(switch, action="store_true", help=what_it_means)
     add_destination(parser.add_argument_group("where the copies are"), many=True)
     add_source(parser.add_argument_group("where the tree is, if not on this machine"))
     add_show(parser)

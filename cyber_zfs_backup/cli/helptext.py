@@ -13,6 +13,7 @@ ABOUT = {
     "verify": "compare the tree with its copies, and tell what differs",
     "doctor": "look at both ends, and say what is wrong and what mends it",
     "status": "how the tree and its copies stand, as a table",
+    "report": "a page that shows how the tree and its copies stand, with charts",
     "check": "one line for a monitoring system: are backups late?",
     "monitor": "the same as check",
     "metrics": "how the tree and its copies stand, for Prometheus",
@@ -40,6 +41,7 @@ commands beside the plain run (each has its own --help):
   cyber-zfs-backup verify                 {ABOUT["verify"]}
   cyber-zfs-backup doctor                 {ABOUT["doctor"]}
   cyber-zfs-backup status                 {ABOUT["status"]}
+  cyber-zfs-backup report --output DIR    {ABOUT["report"]}
   cyber-zfs-backup check                  {ABOUT["check"]}
   cyber-zfs-backup metrics                {ABOUT["metrics"]}
   cyber-zfs-backup notify                 {ABOUT["notify"]}
@@ -133,6 +135,22 @@ Show a table, a row for each destination: the newest snapshot of the tree and it
 and by how much that is behind, what is kept here for a destination that is behind, the last run and the next
 one, and the last error. Destinations that are named are asked; of the others on record, and of all with
 --offline, the source's own records tell. Times are UTC. Changes nothing.
+"""
+
+REPORT = """\
+Write one HTML page, DIR/index.html, for a browser: at its top whether all is well or what is wrong, the worst
+first; then each tree and destination, what was pushed by days and weeks, by how much a copy is behind, the
+last drill, and for each dataset which snapshots are kept here and since when a destination has them. The page
+fetches nothing and has no script: it can be mailed, or served from any folder. Times are UTC.
+
+What destinations have is told by the source's own records. What the doctor finds out about the tree, its
+pool and this machine is in it; with --doctor it asks the receivers, too, as 'doctor' does, which is the only
+thing here that touches a network. Changes nothing but that file, which is replaced whole. Exit 0 where it was
+written, whatever it says; 1 where it could not be, 3 where the tree could not be read and the page says so.
+
+cyber-zfs-backup-report.timer writes it to /var/cache/cyber-zfs-backup/report once a day, when enabled:
+
+  systemctl enable --now cyber-zfs-backup-report.timer
 """
 
 CHECK = """\

@@ -23,6 +23,7 @@ from ..config.requests import (
     Metrics,
     Notify,
     Quarantine,
+    Report,
     RunDue,
     Status,
     Verify,
@@ -40,6 +41,7 @@ from .surface import LogSurface
 
 _APT_PACKAGES = {
     "dateutil": "python3-dateutil",
+    "jinja2": "python3-jinja2",
     "jsonschema": "python3-jsonschema",
     "paramiko": "python3-paramiko",
     "prometheus_client": "python3-prometheus-client",
@@ -138,6 +140,7 @@ _ACTIONS = {
     RunDue: "due_run.run_due",
     Status: "status",
     Metrics: "metrics",
+    Report: "report_page.report_run",
 }
 """The module of ``actions`` that does each kind of work, and its function where that has another name."""
 

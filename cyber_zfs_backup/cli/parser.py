@@ -220,6 +220,15 @@ def _status(argv: Sequence[str], host: str) -> Request:
     return checking.status(_Parser, argv, host)
 
 
+def report_parser() -> argparse.ArgumentParser:
+    """The grammar of ``report``."""
+    return checking.report_parser(_Parser)
+
+
+def _report(argv: Sequence[str], host: str) -> Request:
+    return checking.report(_Parser, argv, host)
+
+
 def receiver_parser() -> argparse.ArgumentParser:
     """The grammar of ``receiver``, whose one action is ``expire``."""
     parser = _Parser(f"{PROGRAM} receiver", helptext.RECEIVER)
@@ -326,6 +335,7 @@ _COMMANDS = {
     "verify": _Command(verify_parser, _verify),
     "doctor": _Command(doctor_parser, _doctor),
     "status": _Command(status_parser, _status),
+    "report": _Command(report_parser, _report),
     "check": _Command(check_parser, _check),
     "monitor": _Command(check_parser, _check),
     "metrics": _Command(metrics_parser, _metrics),

@@ -19,6 +19,7 @@ from ..config.requests import (
     Metrics,
     Notify,
     Quarantine,
+    Report,
     RunDue,
     Status,
     Verify,
@@ -49,6 +50,7 @@ Work = (
     | RunDue
     | Status
     | Metrics
+    | Report
 )
 """What can be asked for."""
 

@@ -138,6 +138,24 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """Write a page that shows how a tree and its copies stand to ``output``/index.html.
+
+    ``destinations`` are asked by the doctor; by default none, and no network is touched.
+    """
+
+    dataset: str
+    output: Path
+    destinations: tuple[Destination, ...] = ()
+    source: SourceHost = field(default_factory=SourceHost)
+    exclude: Exclude = field(default_factory=Exclude)
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _check_root(self.dataset)
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """Say in one line whether backups come as they should; asks this machine alone.
 

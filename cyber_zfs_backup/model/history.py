@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from .names import own_time
+
 SCHEMA = 1
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _LONGEST_ERROR = 1000
@@ -66,10 +68,11 @@ def finished(row: Mapping[str, Any]) -> Finished | None:
     try:
         if row["schema"] < SCHEMA:
             return None
-        started = datetime.strptime(row["started"], _TIME).replace(tzinfo=UTC)
+        # In the form of the snapshots' names, and read as quickly as they are: there are tens of thousands.
+        started = own_time(row["started"])
         words: dict[str, Any] = {name: row.get(name, "") for name in ("job", "snapshot", "target", "error")}
         where: dict[str, Any] = {name: row[name] for name in ("dataset", "destination")}
-        if not all(isinstance(word, str) for word in (*words.values(), *where.values())):
+        if started is None or not all(isinstance(word, str) for word in (*words.values(), *where.values())):
             return None
         counts: dict[str, Any] = {name: int(row.get(name, 0)) for name in _COUNTS}
         seconds, code = float(row["seconds"]), int(row["exit"])

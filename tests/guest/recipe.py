@@ -44,6 +44,7 @@ PYTHON = (
     "python3-paramiko",
     "python3-dateutil",
     "python3-rich",
+    "python3-jinja2",
     "python3-jsonschema",
     "python3-prometheus-client",
     "python3-pytest",

@@ -60,6 +60,7 @@ SHIPPED = {
     "/usr/share/man/man8/cyber-zfs-backup-setup-sender.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-setup.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-drill.8.gz": "-rw-r--r--",
+    "/usr/share/man/man8/cyber-zfs-backup-report.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-restore.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-retention.8.gz": "-rw-r--r--",
     "/usr/share/man/man8/cyber-zfs-backup-verify.8.gz": "-rw-r--r--",
@@ -72,6 +73,7 @@ UNITS = {
     *("cyber-zfs-backup@.timer", "cyber-zfs-backup-keygen.service"),
     *("cyber-zfs-backup-receiver.service", "cyber-zfs-backup-receiver.timer"),
     *("cyber-zfs-backup-notify.service", "cyber-zfs-backup-notify.timer"),
+    *("cyber-zfs-backup-report.service", "cyber-zfs-backup-report.timer"),
 }
 ELSEWHERE = {"TZ": "Pacific/Kiritimati", "LANGUAGE": "tr", "LC_ALL": "C", "COLUMNS": "200"}
 
@@ -130,6 +132,8 @@ def test_what_is_shipped(built: Built) -> None:
     assert {name: files[name] for name in files.keys() - modules - units} == SHIPPED
     assert {Path(name).name for name in units} == UNITS
     assert any(name.endswith("cyber_zfs_backup/plan/push.py") for name in modules)
+    assert any(name.endswith("cyber_zfs_backup/actions/page/report.html") for name in modules)
+    assert any(name.endswith("cyber_zfs_backup/actions/page/report.css") for name in modules)
     assert not [name for name in files if "test" in name]
     assert built.control("Provides") == "python3-cyber-zfs-backup"
     depends = built.control("Depends")
@@ -137,6 +141,7 @@ def test_what_is_shipped(built: Built) -> None:
         "openssh-client",
         "zfsutils-linux | zfsutils",
         "python3-dateutil",
+        "python3-jinja2",
         "python3-jsonschema",
         "python3-paramiko",
         "python3-prometheus-client",

@@ -17,8 +17,10 @@ MADE = (
     "etc/ssh/cyber-zfs-backup.known_hosts",
     "etc/ssh/cyber-zfs-backup.known_hosts.old",
     "run/lock/cyber-zfs-backup/offsite_offsite_zippy.2b4e221e.lock",
+    "var/cache/cyber-zfs-backup/report/index.html",
     "var/lib/cyber-zfs-backup/history.jsonl",
     "var/lib/cyber-zfs-backup/pools.jsonl",
+    "var/lib/systemd/timers/stamp-cyber-zfs-backup-report.timer",
     "var/lib/systemd/timers/stamp-cyber-zfs-backup.timer",
     "var/lib/systemd/timers/stamp-cyber-zfs-backup@tank-data.timer",
 )
@@ -55,6 +57,7 @@ def test_purge_removes_what_was_made_and_nothing_else(root: Path) -> None:
     script("postrm", "purge", root)
     assert left(root) == set(OTHERS)
     assert not (root / "run/lock/cyber-zfs-backup").exists()
+    assert not (root / "var/cache/cyber-zfs-backup").exists()
 
 
 @pytest.mark.parametrize("word", ["remove", "upgrade", "failed-upgrade", "abort-install", "disappear"])

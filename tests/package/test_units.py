@@ -18,6 +18,7 @@ TIMERS = ("cyber-zfs-backup.timer", "cyber-zfs-backup@.timer")
 KEYGEN = "cyber-zfs-backup.cyber-zfs-backup-keygen.service"
 NOTIFY = "cyber-zfs-backup.cyber-zfs-backup-notify"
 RECEIVER = "cyber-zfs-backup.cyber-zfs-backup-receiver"
+REPORT = "cyber-zfs-backup.cyber-zfs-backup-report"
 EXPOSURE = 2.0
 """systemd-analyze's score that a sender's service may have at most."""
 TELLS = 3.0
@@ -185,3 +186,34 @@ def test_every_allowance_of_what_tells_says_what_it_is_for() -> None:
     for setting in ("KillMode", "ReadWritePaths", "ProtectHome", "RestrictAddressFamilies"):
         (place,) = (number for number, line in enumerate(lines) if line.startswith(f"{setting}="))
         assert lines[place - 1].startswith("#"), f"{setting} has no reason"
+
+
+def test_the_reports_service_has_no_network_and_no_capability() -> None:
+    unit = settings(f"{REPORT}.service")
+    assert unit["Service.ExecStart"] == [
+        "cyber-zfs-backup report --output /var/cache/cyber-zfs-backup/report"
+    ]
+    assert unit["Service.PrivateNetwork"] == ["yes"]
+    assert unit["Service.CapabilityBoundingSet"] == [""]
+    # The records are root's alone, the page is everybody's.
+    assert (unit["Service.StateDirectoryMode"], unit["Service.CacheDirectoryMode"]) == (["0700"], ["0755"])
+    assert not [key for key in unit if key.startswith("Install.")]
+    done = analyze(
+        "security", "--offline=true", "--threshold=13", "--no-pager", str(DEBIAN / f"{REPORT}.service")
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_it_is_held_in_as_the_receivers_is() -> None:
+    one, other = settings(f"{RECEIVER}.service"), settings(f"{REPORT}.service")
+    sandbox = {
+        key for key in one if key.split(".")[1].startswith(("Protect", "Private", "Restrict", "System"))
+    }
+    assert {key for key in sandbox if one[key] != other.get(key)} == set()
+
+
+def test_the_reports_timer_is_enabled_by_hand_alone() -> None:
+    timer = settings(f"{REPORT}.timer")
+    assert (timer["Timer.Persistent"], timer["Install.WantedBy"]) == (["yes"], ["timers.target"])
+    rules = (DEBIAN / "rules").read_text()
+    assert "dh_installsystemd --name=cyber-zfs-backup-report --no-enable --no-start" in rules

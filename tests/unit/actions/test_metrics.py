@@ -183,13 +183,13 @@ def test_a_file_is_there_whole_or_as_it_was(folder: Path, monkeypatch: pytest.Mo
     assert output.read_text() == "former\n"
 
 
-def test_a_link_stays_one(folder: Path) -> None:
+def test_a_link_is_replaced_and_not_followed(folder: Path) -> None:
     real, link = folder / "real", folder / "link"
     real.write_text("old")
     link.symlink_to(real)
     atomic.write(str(link), b"new", 0o640)
-    assert link.is_symlink()
-    assert (real.read_bytes(), stat.S_IMODE(real.stat().st_mode)) == (b"new", 0o640)
+    assert (real.read_text(), link.is_symlink()) == ("old", False)
+    assert (link.read_bytes(), stat.S_IMODE(link.stat().st_mode)) == (b"new", 0o640)
 
 
 def use(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> list[Job]:

@@ -14,7 +14,7 @@ from cyber_zfs_backup.cli import main as command
 from cyber_zfs_backup.cli.parser import parse
 from cyber_zfs_backup.cli.request import Lines
 from cyber_zfs_backup.cli.signals import Interrupted
-from cyber_zfs_backup.config.job import Job, SourceHost, UsageError
+from cyber_zfs_backup.config.job import Exclude, Job, SourceHost, UsageError
 from cyber_zfs_backup.config.requests import Metrics
 
 from .results import action, replace_work, run_result
@@ -46,7 +46,7 @@ def test_what_is_meant() -> None:
         "h",
     ]
     request = parse(words, hostname="zippy")
-    assert request.work == Metrics("a/b", SourceHost("h"), ("c",), Path("x"))
+    assert request.work == Metrics("a/b", SourceHost("h"), Exclude(("c",)), Path("x"))
     assert request.show.lines is Lines.PLAN
     assert parse(["metrics", "--json"], hostname="zippy").show.lines is Lines.PLAN
 

@@ -29,6 +29,7 @@ from cyber_zfs_backup.config.requests import (
     ExpireReceived,
     Forget,
     Quarantine,
+    Report,
     Status,
     Verify,
     destination_named,
@@ -346,6 +347,33 @@ def test_status() -> None:
     assert parsed("status", "--offline", "--dataset", "tank/a", "--json") == Request(
         Status("tank/a", (COPY,), offline=True), Show(json=True)
     )
+
+
+def test_report() -> None:
+    web = Path("/srv/web")
+    assert parsed("report", "--output", "/srv/web") == Request(Report("zippy/zippy", web))
+    # Only the doctor asks a receiver.
+    assert parsed("report", "--output", "/srv/web", "--ssh-destination", "nas") == Request(
+        Report("zippy/zippy", web)
+    )
+    words = ("--doctor", "--dataset", "tank/a", "--exclude", "tmp", "--json")
+    assert parsed("report", "--output", "here", *words) == Request(
+        Report("tank/a", Path("here"), (COPY,), exclude=Exclude(("tmp",))), Show(json=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "the following arguments are required: --output"),
+        (("--output", ""), "--output: an empty name; write the folder that index.html goes into, or '.'"),
+        (("--output", "a", "--dataset", "a//b"), "--dataset: "),
+    ],
+)
+def test_a_report_needs_a_folder(words: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        parsed("report", *words)
+    assert str(raised.value).startswith(said)
 
 
 def test_check() -> None:

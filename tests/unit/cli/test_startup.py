@@ -96,7 +96,7 @@ def test_version_imports_nothing_but_the_package_itself(empty_package: Path) -> 
 def test_help_imports_nothing_that_only_the_work_needs() -> None:
     ours = set(imported(CHECKOUT, "-m", "cyber_zfs_backup", "--help"))
     assert "argparse" in ours
-    heavy = {"subprocess", "socket", "asyncio", "paramiko", "rich", "dateutil"}
+    heavy = {"subprocess", "socket", "asyncio", "paramiko", "rich", "dateutil", "jinja2"}
     assert ours & heavy == set()
 
 
@@ -141,6 +141,7 @@ def test_a_reader_that_has_gone_gets_no_traceback(word: str) -> None:
 @pytest.mark.parametrize(
     ("module", "package"),
     [
+        ("jinja2", "python3-jinja2"),
         ("paramiko", "python3-paramiko"),
         ("rich", "python3-rich"),
     ],

@@ -24,7 +24,12 @@ from ..plan.told import Topic, Trouble
 from .doctor_here import SERVICE, Run, show_units, unit_moment
 from .result import ActionResult, Outcome
 
-SERVICES = (SERVICE, "cyber-zfs-backup@*.service", "cyber-zfs-backup-receiver.service")
+SERVICES = (
+    SERVICE,
+    "cyber-zfs-backup-run.service",
+    "cyber-zfs-backup@*.service",
+    "cyber-zfs-backup-receiver.service",
+)
 TIMER = "cyber-zfs-backup.timer"
 
 RECENT = timedelta(days=7)

@@ -73,6 +73,7 @@ UNITS = {
     *("cyber-zfs-backup@.timer", "cyber-zfs-backup-keygen.service"),
     *("cyber-zfs-backup-receiver.service", "cyber-zfs-backup-receiver.timer"),
     *("cyber-zfs-backup-notify.service", "cyber-zfs-backup-notify.timer"),
+    *("cyber-zfs-backup-run.service", "cyber-zfs-backup-run.timer"),
     *("cyber-zfs-backup-report.service", "cyber-zfs-backup-report.timer"),
 }
 ELSEWHERE = {"TZ": "Pacific/Kiritimati", "LANGUAGE": "tr", "LC_ALL": "C", "COLUMNS": "200"}

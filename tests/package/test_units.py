@@ -16,6 +16,7 @@ DEBIAN = CHECKOUT / "debian"
 SERVICES = ("cyber-zfs-backup.service", "cyber-zfs-backup@.service")
 TIMERS = ("cyber-zfs-backup.timer", "cyber-zfs-backup@.timer")
 KEYGEN = "cyber-zfs-backup.cyber-zfs-backup-keygen.service"
+RUN = "cyber-zfs-backup.cyber-zfs-backup-run"
 NOTIFY = "cyber-zfs-backup.cyber-zfs-backup-notify"
 RECEIVER = "cyber-zfs-backup.cyber-zfs-backup-receiver"
 REPORT = "cyber-zfs-backup.cyber-zfs-backup-report"
@@ -139,7 +140,24 @@ def test_the_receivers_timer_is_enabled_by_setup_alone() -> None:
     assert "dh_installsystemd --name=cyber-zfs-backup-receiver --no-enable --no-start" in rules
 
 
-@pytest.mark.parametrize("name", [*SERVICES, f"{RECEIVER}.service"])
+def test_what_is_due_is_done_in_the_senders_sandbox() -> None:
+    """But for what a condition looks at; and only its timer starts it, which is enabled by hand."""
+    one, other = settings(SERVICES[0]), settings(f"{RUN}.service")
+    differing = {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
+    assert differing == {
+        *("Unit.Description", "Unit.Documentation", "Unit.ConditionPathExists", "Service.ExecStart"),
+        "Service.ProcSubset",
+    }
+    assert other["Service.ExecStart"] == ["cyber-zfs-backup run"]
+    path = str(DEBIAN / f"{RUN}.service")
+    done = analyze("security", "--offline=true", f"--threshold={EXPOSURE * 10:.0f}", "--no-pager", path)
+    assert done.returncode == 0, done.stdout
+    assert settings(f"{RUN}.timer")["Install.WantedBy"] == ["timers.target"]
+    rules = (DEBIAN / "rules").read_text()
+    assert "dh_installsystemd --name=cyber-zfs-backup-run --no-enable --no-start" in rules
+
+
+@pytest.mark.parametrize("name", [*SERVICES, f"{RUN}.service", f"{RECEIVER}.service"])
 def test_somebody_is_told_where_a_service_fails(name: str) -> None:
     assert settings(name)["Unit.OnFailure"] == ["cyber-zfs-backup-notify.service"]
 

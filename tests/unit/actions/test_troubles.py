@@ -197,8 +197,9 @@ def test_systemd_is_asked_for_all_our_services() -> None:
         Unit("cyber-zfs-backup.service", "failed", "exit-code", 1, datetime.fromtimestamp(1795770000, UTC)),
         Unit("cyber-zfs-backup@tank-data.service", "activating", "success", 0, None),
     )
-    assert asked[0][-3:] == [
+    assert asked[0][-4:] == [
         "cyber-zfs-backup.service",
+        "cyber-zfs-backup-run.service",
         "cyber-zfs-backup@*.service",
         "cyber-zfs-backup-receiver.service",
     ]

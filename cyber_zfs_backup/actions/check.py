@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from ..config.declared import CRITICAL, WARNING
 from ..config.job import Action, Exclude, Job
 from ..config.requests import Check
 from ..model.history import Finished
@@ -24,6 +25,7 @@ from ..plan.lateness import (
     check_taken,
     status_line,
 )
+from ..plan.ledger import Ledger, Record
 from ..zfs import parse
 from .attempt import attempt
 from .destroying import finish
@@ -32,6 +34,9 @@ from .expire import protected, source_tree, terms_of
 from .history import history
 from .result import ActionResult, Outcome, RunResult, Surface
 from .run import finished_run, real_home
+
+NIGHTLY = Limits(WARNING, CRITICAL)
+"""From when on something is late where no configuration says so."""
 
 _OUTCOMES = {
     Severity.GOOD: (Outcome.DONE, "OK"),
@@ -56,19 +61,32 @@ def check(request: Check, surface: Surface) -> RunResult:
 def check_on(home: Home, request: Check, runs: Iterable[Finished]) -> ActionResult:
     """The same on the given end; what cannot be told is UNKNOWN, and says why. ``runs`` are those on
     record."""
-    limits = Limits(request.warning, request.critical)
-    done = attempt("check", lambda: _checked(home, request, limits, runs))
+    done = attempt("check", lambda: checked(home, request, runs))
     if isinstance(done, ActionResult):
         problem = done.problems[0]
-        line = f"CYBER-ZFS-BACKUP UNKNOWN - {problem.where}: {problem.what}"
-        return ActionResult("check", Outcome.UNKNOWN, problem.what, lines=(line,))
+        return unknown(f"{problem.where}: {problem.what}")
+    return verdict(done)
+
+
+def unknown(why: str) -> ActionResult:
+    """The answer of a check that could not look."""
+    return ActionResult("check", Outcome.UNKNOWN, why, lines=(f"CYBER-ZFS-BACKUP UNKNOWN - {why}",))
+
+
+def verdict(done: Sequence[Checked]) -> ActionResult:
+    """What was found, as one line and an exit code."""
     findings = tuple(finding for each in done for finding in each.findings)
     outcome, word = _OUTCOMES[worst(findings)]
-    line = status_line(done, limits, word)
+    line = status_line(done, word)
     return ActionResult("check", outcome, line, lines=(line,), findings=findings)
 
 
-def _checked(home: Home, request: Check, limits: Limits, runs: Iterable[Finished]) -> tuple[Checked, ...]:
+def checked(home: Home, request: Check, runs: Iterable[Finished]) -> tuple[Checked, ...]:
+    """What is late, and what is not expired. Raises what ``read_source`` does, where the tree is there.
+
+    The request's destinations must have something, too, where they have left no record yet.
+    """
+    limits = Limits(request.warning, request.critical)
     if request.receiver:
         return (_received(home, request, limits),)
     now = home.clock()
@@ -86,7 +104,11 @@ def _checked(home: Home, request: Check, limits: Limits, runs: Iterable[Finished
     done = [check_taken(tree.without(facts.excluded), now, limits)]
     if not request.local:
         errors = {run.destination: run.error for run in runs if run.dataset == facts.root}
-        done.append(check_reached(facts.root, facts.ledgers.values(), now, limits, errors))
+        ledgers = list(facts.ledgers.values())
+        known = {ledger.root.to for ledger in ledgers}
+        labels = [each.label for each in request.destinations]
+        ledgers += [Ledger(Record(label)) for label in labels if label not in known]
+        done.append(check_reached(facts.root, ledgers, now, limits, errors))
     done.append(check_expired(facts.root, plan.count, (refusal.message for refusal in plan.refusals)))
     return tuple(done)
 

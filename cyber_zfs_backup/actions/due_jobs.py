@@ -17,10 +17,21 @@ from .attempt import attempt
 from .ends import Ends, Home
 from .hooks import Hooked, Moment, Run, run_here, run_hooks
 from .result import ActionResult, Outcome, Problem, RunResult, Surface, exit_code
-from .run import run_on
+from .run import real_home, real_ways, run_on
 
 Open = Callable[[Job], AbstractContextManager[tuple[Home, Sequence[Ends]]]]
 """Opens the ends of a job; nothing is connected before it is needed. Raises ``UsageError``."""
+
+
+def open_real(surface: Surface) -> Open:
+    """Opens them as real processes and real connections."""
+
+    @contextmanager
+    def opened(job: Job) -> Iterator[tuple[Home, Sequence[Ends]]]:
+        with real_home(job, surface) as home, real_ways(home) as ways:
+            yield home, ways
+
+    return opened
 
 
 @dataclass(frozen=True, slots=True)

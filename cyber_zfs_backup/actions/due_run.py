@@ -9,29 +9,28 @@ its pushes. Two runs at a time do no harm: the first does what is due, the secon
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 
-from ..config.job import Action, Job, UsageError
+from ..config.job import Action, UsageError
 from ..config.requests import RunDue
 from ..config.tasks import Route, Task, tasks
 from ..hosts.local import LocalHost
 from ..plan.due import Reached, Way, push_at, snapshot_at
 from ..zfs.client import Zfs
 from .attempt import attempt
-from .due_jobs import Doer, Open
+from .declared_metrics import write_after_run
+from .due_jobs import Doer, Open, open_real
 from .due_pushes import Push, Pushes
 from .elapses import CalendarError, next_elapse, time_zone
-from .ends import Ends, Home
 from .hooks import put_off
 from .lock import run_lock
 from .remembered import Calendar, caught_up, keep, recall
 from .reread import Read, Reader
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
-from .run import PATIENCE, real_home, real_ways
+from .run import PATIENCE
 
 _EVERY = 60.0
 """Seconds between two looks at what has become due, while pushes are under way."""
@@ -56,15 +55,13 @@ def run_due(request: RunDue, surface: Surface) -> RunResult:
     """Do what is due. Raises ``UsageError`` where the configuration cannot be used."""
     reader = Reader(request.file, surface)
     host = LocalHost()
-
-    @contextmanager
-    def opened(job: Job) -> Iterator[tuple[Home, Sequence[Ends]]]:
-        with real_home(job, surface) as home, real_ways(home) as ways:
-            yield home, ways
-
     source = Zfs(host, timeout=PATIENCE)
     try:
-        return run_due_on(request, World(reader.read, source, opened, surface, lambda: datetime.now(UTC)))
+        world = World(reader.read, source, open_real(surface), surface, lambda: datetime.now(UTC))
+        result = run_due_on(request, world)
+        if not request.dry_run and any(each.outcome is not Outcome.NOTHING for each in result.actions):
+            write_after_run(reader.read().declared, source, surface)
+        return result
     finally:
         host.close()
 

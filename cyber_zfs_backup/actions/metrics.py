@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from .. import __version__
-from ..config.declared import CRITICAL, WARNING
 from ..config.job import Action, Job
 from ..config.requests import Metrics
 from ..hosts.local import LocalHost
@@ -21,14 +20,13 @@ from ..plan.metrics import Family, families
 from ..plan.standing import Row, Standing, rows
 from . import exposition, report
 from .attempt import attempt
-from .check import runs_on_record
+from .check import NIGHTLY, runs_on_record
 from .doctor_here import next_run
 from .ends import Home, SourceMissingError
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
 from .run import finished_run, real_home
 from .status import offline_rows
 
-NIGHTLY = Limits(WARNING, CRITICAL)
 PACKAGE = "python3-prometheus-client"
 
 _log = logging.getLogger(__name__)
@@ -92,7 +90,11 @@ def metrics(request: Metrics, surface: Surface) -> RunResult:
 
 def metrics_on(home: Home, output: Path | None, coming: datetime | None) -> ActionResult:
     """The same on the given source. Raises ``ModuleNotFoundError`` without prometheus-client."""
-    gathered = gather([Watched(home, next_run=coming)], runs_on_record())
+    return told(gather([Watched(home, next_run=coming)], runs_on_record()), output)
+
+
+def told(gathered: Gathered, output: Path | None) -> ActionResult:
+    """The metrics as an action's result, or in a file. Raises ``ModuleNotFoundError``."""
     samples = sum(len(family.samples) for family in gathered.families)
     problems = list(gathered.problems)
     where = ""
@@ -102,7 +104,7 @@ def metrics_on(home: Home, output: Path | None, coming: datetime | None) -> Acti
             exposition.write(output, gathered.families)
         except OSError as error:
             problems.append(_unwritten(output, error))
-            where = f" of {home.job.dataset}"
+            where = ", not written"
     return ActionResult(
         "metrics",
         Outcome.FAILED if problems else Outcome.DONE,
@@ -122,15 +124,25 @@ def write_after(job: Job, surface: Surface) -> None:
     """Write the metrics that a run was asked for, after it is on record; trouble is a warning."""
     if job.metrics is None or job.dry_run:
         return
+    output = job.metrics
     look = Job(job.dataset, frozenset({Action.SNAPSHOT}), (), source=job.source, exclude=job.exclude)
-    try:
+
+    def write() -> ActionResult:
         with real_home(look, surface) as home:
-            result = metrics_on(home, job.metrics, next_run(LocalHost().run))
+            return metrics_on(home, output, next_run(LocalHost().run))
+
+    after_run(output, write, surface)
+
+
+def after_run(output: Path, write: Callable[[], ActionResult], surface: Surface) -> None:
+    """Write metrics where the work itself is done: trouble is a warning, whatever it is."""
+    try:
+        result = write()
     except ModuleNotFoundError as error:
         surface.warn(f"no metrics are written: {error.name} is missing: apt install {PACKAGE}")
     except Exception as error:  # the last resort: the run is done, whatever becomes of what tells of it
         _log.debug("metrics: internal error", exc_info=True)
-        surface.warn(f"{job.metrics}: no metrics are written: {error}; the run itself is done")
+        surface.warn(f"{output}: no metrics are written: {error}; the run itself is done")
     else:
         for problem in result.problems:
             where = f"{problem.where}: " if problem.where else ""

@@ -4,25 +4,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from ..config.declared import CRITICAL, WARNING
-from ..config.job import Action, Job, UsageError
+from ..config.job import Action, Destination, Job, SourceHost, UsageError
 from ..config.requests import Report
 from ..hosts.local import LocalHost
 from ..plan.findings import Finding, Severity, fails
-from ..plan.lateness import Limits
 from ..plan.report_page import Page, Recorded, Seen, recorded, report_page
 from ..plan.standing import Row, Standing, rows
 from . import atomic, report
 from .attempt import attempt
-from .check import runs_on_record
+from .check import NIGHTLY, runs_on_record
 from .doctor import FILE as POOLS
 from .doctor import examine
-from .doctor_here import Here, look_here, next_run
+from .doctor_here import Here, Run, look_here, next_run
 from .drills import drills
 from .ends import Ends, Home, SourceFacts, SourceMissingError
 from .journal import Journal, state_folder
@@ -32,8 +30,6 @@ from .run import finished_run, real_home, real_ways
 from .status import kept_of
 
 NAME = "index.html"
-LIMITS = Limits(WARNING, CRITICAL)
-"""From when on something is late where no configuration says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +47,22 @@ def report_run(request: Report, surface: Surface) -> RunResult:
     """Look at the tree, have the doctor look at it too, and write the page."""
     refuse_file(request.output)
     run = LocalHost().run
-    here = look_here((request.source, *request.destinations), run)
+    around = surroundings((request.source, *request.destinations), run)
     job = Job(
         dataset=request.dataset,
         actions=frozenset({Action.PUSH}),
-        destinations=here.reachable(request.destinations),
+        destinations=around.here.reachable(request.destinations),
         source=request.source,
         exclude=request.exclude,
     )
-    state = state_folder()
-    around = Around(next_run(run), here, Journal(state / POOLS), on_record(state))
     with real_home(job, surface) as home, real_ways(home) as ways:
         return finished_run(home, lambda: [report_on(home, ways, request.output, around)])
+
+
+def surroundings(ends: Iterable[SourceHost | Destination], run: Run) -> Around:
+    """Look at this machine, and at what is on record."""
+    state = state_folder()
+    return Around(next_run(run), look_here(ends, run), Journal(state / POOLS), on_record(state))
 
 
 def refuse_file(output: Path) -> None:
@@ -127,13 +127,13 @@ def _unread(
     problems: tuple[Problem, ...],
 ) -> Looked:
     root = home.job.dataset
-    standings = given or (Standing(Row(root, "", "", ""), LIMITS, next_run=around.coming),)
+    standings = given or (Standing(Row(root, "", "", ""), NIGHTLY, next_run=around.coming),)
     return Looked(Seen(root, standings, findings=findings), problems)
 
 
 def _standings(home: Home, facts: SourceFacts, newest: str, around: Around) -> tuple[Standing, ...]:
     return tuple(
-        Standing(replace(row, kept=kept_of(home, facts, row)), LIMITS, next_run=around.coming)
+        Standing(replace(row, kept=kept_of(home, facts, row)), NIGHTLY, next_run=around.coming)
         for row in rows(facts.root, newest, facts.ledgers, around.recorded.runs.get(facts.root, ()))
     )
 

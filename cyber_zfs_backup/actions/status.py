@@ -6,17 +6,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import repeat
 
 from ..config.job import Action, Job
 from ..config.requests import Status
 from ..hosts.local import LocalHost
 from ..model.history import Finished
-from ..plan.standing import COLUMNS, Row, cells, rows
+from ..plan.standing import COLUMNS, Row, Standing, cells, rows
 from ..zfs.errors import ZfsError
 from . import report
 from .attempt import attempt
 from .behind import kept_for
-from .check import runs_on_record
+from .check import NIGHTLY, runs_on_record
 from .doctor_here import next_run
 from .ends import Ends, Home, SourceFacts, read_source
 from .push import newest_own
@@ -40,29 +41,32 @@ def status(request: Status, surface: Surface) -> RunResult:
 
 def status_on(home: Home, ways: Sequence[Ends], coming: datetime | None) -> ActionResult:
     """The same on the given ends. Raises ``UsageError`` where the tree does not exist."""
-    done = attempt("status", lambda: _rows(home, ways, runs_on_record()))
+    done = attempt("status", lambda: tree_rows(home, ways, runs_on_record()))
     if isinstance(done, ActionResult):
         return done
-    now = home.clock()
-    table = Table(
-        COLUMNS,
-        tuple(
-            cells(row, now, coming, "" if row.kept is None else report.size(row.kept)) for row in done.rows
-        ),
-    )
-    behind = sum(bool(row.behind) or (bool(row.destination) and not row.there) for row in done.rows)
+    standings = [Standing(row, NIGHTLY, next_run=coming) for row in done.rows]
+    return table_of(standings, done.problems, home.clock())
+
+
+def table_of(standings: Sequence[Standing], problems: tuple[Problem, ...], now: datetime) -> ActionResult:
+    """How they stand, as people read it; ``problems`` are what could not be asked."""
+    rows = [each.row for each in standings]
+    sizes = ("" if row.kept is None else report.size(row.kept) for row in rows)
+    behind = sum(bool(row.behind) or (bool(row.destination) and not row.there) for row in rows)
     return ActionResult(
         "status",
-        Outcome.PARTIAL if done.problems else Outcome.DONE,
-        f"{report.count(len(done.rows), 'row')}, {behind} behind",
-        problems=done.problems,
-        figures={"rows": len(done.rows), "behind": behind},
-        table=table,
+        Outcome.PARTIAL if problems else Outcome.DONE,
+        f"{report.count(len(rows), 'row')}, {behind} behind",
+        problems=problems,
+        figures={"rows": len(rows), "behind": behind},
+        table=Table(COLUMNS, tuple(map(cells, standings, repeat(now), sizes))),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class Told:
+    """A tree's rows, and what could not be asked."""
+
     rows: tuple[Row, ...]
     problems: tuple[Problem, ...]
 
@@ -72,10 +76,11 @@ def offline_rows(home: Home, runs: Iterable[Finished]) -> tuple[Row, ...]:
 
     Raises what ``read_source`` does.
     """
-    return _rows(home, (), runs).rows
+    return tree_rows(home, (), runs).rows
 
 
-def _rows(home: Home, ways: Sequence[Ends], runs: Iterable[Finished]) -> _Told:
+def tree_rows(home: Home, ways: Sequence[Ends], runs: Iterable[Finished]) -> Told:
+    """The same, and what the destinations at the end of the ways answer."""
     facts = read_source(home)
     found = newest_own(home)
     newest = found.name if found else ""
@@ -95,7 +100,7 @@ def _rows(home: Home, ways: Sequence[Ends], runs: Iterable[Finished]) -> _Told:
     for label, there in seen.items():
         told[label] = replace(told.get(label, Row(facts.root, label, newest, "")), there=there)
     ordered = (told[label] for label in sorted(told))
-    return _Told(tuple(replace(row, kept=kept_of(home, facts, row)) for row in ordered), tuple(problems))
+    return Told(tuple(replace(row, kept=kept_of(home, facts, row)) for row in ordered), tuple(problems))
 
 
 def _seen(ends: Ends) -> str:

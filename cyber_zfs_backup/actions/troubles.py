@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from ..config.declared import CRITICAL, Declared
 from ..config.job import UsageError
 from ..config.requests import Check
-from ..config.tasks import tasks
+from ..config.tasks import Task, tasks
 from ..model.history import Finished
 from ..plan.findings import Finding, Severity
 from ..plan.lateness import BELOW
@@ -79,20 +79,24 @@ def looks_of(declared: Declared, now: datetime) -> tuple[Look, ...]:
     """The checks of a configuration file's datasets, but for those that rest."""
     found = []
     for task in tasks(declared):
-        settings = task.settings
-        pause = settings.pause
+        pause = task.settings.pause
         if pause is not None and pause.lasts(now.astimezone().date()):
             continue
-        check = Check(
-            dataset=task.dataset,
-            warning=settings.warns_after,
-            critical=settings.critical_after,
-            local=not settings.destinations,
-            exclude=task.exclude,
-            retention=task.retention,
-        )
-        found.append(Look(check))
+        found.append(Look(check_of(task)))
     return tuple(found)
+
+
+def check_of(task: Task) -> Check:
+    """How a declared tree is checked."""
+    return Check(
+        dataset=task.dataset,
+        warning=task.settings.warns_after,
+        critical=task.settings.critical_after,
+        local=not task.routes,
+        exclude=task.exclude,
+        retention=task.retention,
+        destinations=tuple(route.destination for route in task.routes),
+    )
 
 
 def guessed_look(dataset: str, runs: Sequence[Finished], run: Run) -> tuple[Look, ...]:

@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from ..config.ages import parse_age
-from ..config.declared import CRITICAL, WARNING
+from ..config.declared import CONFIG, CRITICAL, WARNING
 from ..config.job import UsageError
-from ..config.requests import Check, Doctor, Metrics, Notify, Report, Status
+from ..config.requests import Check, Doctor, Look, LookDeclared, Metrics, Notify, Report, Status
 from . import helptext
-from .configuring import add_config
+from .configuring import add_config, config_of
 from .options import (
     PROGRAM,
     add_dataset,
@@ -33,6 +34,14 @@ from .options import (
 from .request import Lines, Request
 from .restoring import MakeParser
 from .retention_options import add_retention, retention_of
+
+Tree = TypeVar("Tree", Check, Metrics, Report, Status)
+
+_OF_THE_CALL = {
+    *("config", "offline", "doctor", "output"),
+    *("verbose", "debug", "quiet", "json", "progress"),
+}
+"""Options that say nothing of one tree."""
 
 
 def doctor_parser(make: MakeParser) -> argparse.ArgumentParser:
@@ -53,6 +62,7 @@ def doctor(make: MakeParser, argv: Sequence[str], host: str) -> Request:
 def status_parser(make: MakeParser) -> argparse.ArgumentParser:
     """All that ``status`` takes."""
     parser = make(f"{PROGRAM} status", helptext.STATUS, None)
+    _add_declared(parser)
     _add_both_ends(
         parser, "--offline", "ask no receiver: tell what the source's own records say of all of them"
     )
@@ -61,20 +71,26 @@ def status_parser(make: MakeParser) -> argparse.ArgumentParser:
 
 def status(make: MakeParser, argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    options = status_parser(make).parse_args(argv)
-    work = Status(
-        dataset_of(options, host),
-        destinations_of(options, host),
-        source_of(options),
-        exclude_of(options),
-        offline=options.offline,
-    )
-    return Request(work, show_of(options))
+    parser = status_parser(make)
+    options = parser.parse_args(argv)
+
+    def tree() -> Status:
+        return Status(
+            dataset_of(options, host),
+            destinations_of(options, host),
+            source_of(options),
+            exclude_of(options),
+            offline=options.offline,
+        )
+
+    declared = LookDeclared(Look.STATUS, CONFIG, online=not options.offline)
+    return Request(_meant(parser, options, declared, tree), show_of(options))
 
 
 def report_parser(make: MakeParser) -> argparse.ArgumentParser:
     """All that ``report`` takes."""
     parser = make(f"{PROGRAM} report", helptext.REPORT, None)
+    _add_declared(parser)
     parser.add_argument(
         "--output",
         required=True,
@@ -91,17 +107,23 @@ def report_parser(make: MakeParser) -> argparse.ArgumentParser:
 
 def report(make: MakeParser, argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    options = report_parser(make).parse_args(argv)
+    parser = report_parser(make)
+    options = parser.parse_args(argv)
     if not options.output:
         raise UsageError("--output: an empty name; write the folder that index.html goes into, or '.'")
-    work = Report(
-        dataset_of(options, host),
-        Path(options.output),
-        destinations_of(options, host) if options.doctor else (),
-        source_of(options),
-        exclude_of(options),
-    )
-    return Request(work, show_of(options))
+    output = Path(options.output)
+
+    def tree() -> Report:
+        return Report(
+            dataset_of(options, host),
+            output,
+            destinations_of(options, host) if options.doctor else (),
+            source_of(options),
+            exclude_of(options),
+        )
+
+    declared = LookDeclared(Look.REPORT, CONFIG, online=options.doctor, output=output)
+    return Request(_meant(parser, options, declared, tree), show_of(options))
 
 
 def _add_both_ends(parser: argparse.ArgumentParser, switch: str, what_it_means: str) -> None:
@@ -117,6 +139,7 @@ def _add_both_ends(parser: argparse.ArgumentParser, switch: str, what_it_means: 
 def metrics_parser(make: MakeParser) -> argparse.ArgumentParser:
     """All that ``metrics`` takes."""
     parser = make(f"{PROGRAM} metrics", helptext.METRICS, helptext.METRICS_EXAMPLES)
+    _add_declared(parser)
     what = parser.add_argument_group("what to tell of, and to whom")
     add_dataset(what)
     add_exclude(what)
@@ -132,9 +155,14 @@ def metrics_parser(make: MakeParser) -> argparse.ArgumentParser:
 
 def metrics(make: MakeParser, argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    options = metrics_parser(make).parse_args(argv)
+    parser = metrics_parser(make)
+    options = parser.parse_args(argv)
     output = None if options.output is None else file_of("--output", options.output)
-    work = Metrics(dataset_of(options, host), source_of(options), exclude_of(options), output)
+
+    def tree() -> Metrics:
+        return Metrics(dataset_of(options, host), source_of(options), exclude_of(options), output)
+
+    work = _meant(parser, options, LookDeclared(Look.METRICS, CONFIG, output=output), tree)
     shown = show_of(options)
     # The metrics and nothing else, as Prometheus reads them.
     return Request(work, shown if shown.json or output else replace(shown, lines=Lines.SCRIPT))
@@ -143,6 +171,7 @@ def metrics(make: MakeParser, argv: Sequence[str], host: str) -> Request:
 def check_parser(make: MakeParser) -> argparse.ArgumentParser:
     """All that ``check`` takes."""
     parser = make(f"{PROGRAM} check", helptext.CHECK, None)
+    _add_declared(parser)
     _add_check(parser, parser.add_argument_group("what to check"))
     add_show(parser)
     return parser
@@ -182,10 +211,12 @@ def _add_check(parser: argparse.ArgumentParser, what: argparse._ArgumentGroup) -
 
 def check(make: MakeParser, argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    options = check_parser(make).parse_args(argv)
+    parser = check_parser(make)
+    options = parser.parse_args(argv)
+    work = _meant(parser, options, LookDeclared(Look.CHECK, CONFIG), lambda: _check_of(options, host))
     shown = show_of(options)
     # One line and nothing else, as monitoring systems want it.
-    return Request(_check_of(options, host), shown if shown.json else replace(shown, lines=Lines.SCRIPT))
+    return Request(work, shown if shown.json else replace(shown, lines=Lines.SCRIPT))
 
 
 def _check_of(options: argparse.Namespace, host: str) -> Check:
@@ -224,8 +255,7 @@ def notify_parser(make: MakeParser) -> argparse.ArgumentParser:
 def notify(make: MakeParser, argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
     options = notify_parser(make).parse_args(argv)
-    if not options.config:
-        raise UsageError("--config: write a file's name after it")
+    file = config_of(options)
     try:
         found = _check_of(options, host)
     except UsageError:
@@ -240,8 +270,37 @@ def notify(make: MakeParser, argv: Sequence[str], host: str) -> Request:
             "what to leave out, to keep and to call late counts for one tree: name it with --dataset or "
             "--receiver; else the configuration file says it"
         )
-    work = Notify(Path(options.config), named, guess, options.test, options.dry_run)
+    work = Notify(file, named, guess, options.test, options.dry_run)
     return Request(work, show_of(options))
+
+
+def _add_declared(parser: argparse.ArgumentParser) -> None:
+    what = "what to look at: all that a configuration file declares, where there is one"
+    add_config(parser.add_argument_group(what))
+
+
+def _meant(
+    parser: argparse.ArgumentParser,
+    options: argparse.Namespace,
+    declared: LookDeclared,
+    tree: Callable[[], Tree],
+) -> Tree | LookDeclared:
+    """All that the file declares, unless the command line says anything of one tree."""
+    named = options.config != str(CONFIG)
+    given = {name: value for name, value in vars(options).items() if name not in _OF_THE_CALL}
+    if any(value != parser.get_default(name) for name, value in given.items()):
+        if named:
+            raise UsageError(
+                "--config looks at all that a file declares, the other options at one tree: choose one"
+            )
+        return tree()
+    if named:
+        return replace(declared, file=config_of(options))
+    try:
+        return replace(declared, instead=tree())
+    except UsageError as error:
+        # A host name that is no pool's name; where there is a file, nobody needs it.
+        return replace(declared, refusal=str(error))
 
 
 def _age(text: str) -> timedelta:

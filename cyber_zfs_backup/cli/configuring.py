@@ -45,7 +45,7 @@ def understand(make: MakeParser, argv: Sequence[str]) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
     options = config_parser(make).parse_intermixed_args(argv)
     first, *rest = options.what
-    file, show = _file_of(options), show_of(options)
+    file, show = config_of(options), show_of(options)
     if first == "check":
         if rest:
             raise UsageError(f"config check: {rest[0]!r} is one word too many; a file is named with --config")
@@ -81,7 +81,7 @@ def run(make: MakeParser, argv: Sequence[str]) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
     options = run_parser(make).parse_intermixed_args(argv)
     work = RunDue(
-        _file_of(options),
+        config_of(options),
         actions_of(options),
         tuple(dict.fromkeys(options.datasets)),
         now=options.now,
@@ -90,7 +90,8 @@ def run(make: MakeParser, argv: Sequence[str]) -> Request:
     return Request(work, show_of(options))
 
 
-def _file_of(options: argparse.Namespace) -> Path:
+def config_of(options: argparse.Namespace) -> Path:
+    """The configuration file that is meant. Raises ``UsageError``."""
     if not options.config:
         raise UsageError("--config: write a file's name after it")
     return Path(options.config)

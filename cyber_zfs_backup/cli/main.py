@@ -6,8 +6,10 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import ModuleType
 
 from ..actions.result import RunResult, Surface
@@ -20,6 +22,8 @@ from ..config.requests import (
     Doctor,
     ExpireReceived,
     Forget,
+    Look,
+    LookDeclared,
     Metrics,
     Notify,
     Quarantine,
@@ -65,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _guarded(words: Sequence[str]) -> int:
     try:
-        request = parse(words)
+        request = _meant(parse(words))
     except UsageError as error:
         return _usage(str(error), words)
     except SystemExit:
@@ -94,6 +98,16 @@ def _guarded(words: Sequence[str]) -> int:
     return code
 
 
+def _meant(request: Request) -> Request:
+    """The same; but where the file that it would look at does not exist, it is about one tree, as without."""
+    work = request.work
+    if not isinstance(work, LookDeclared) or os.path.lexists(work.file):
+        return request
+    if work.refusal:
+        raise UsageError(work.refusal)
+    return request if work.instead is None else replace(request, work=work.instead)
+
+
 def _work(request: Request, surface: Surface) -> int:
     result = _dispatch(request, surface)
     if isinstance(request.work, Job):
@@ -118,7 +132,7 @@ def _tell_monitoring(request: Request) -> None:
         surface.warn(f"{request.work.metrics}: interrupted by {signal.signal.name}; the run itself is done")
 
 
-_ACTIONS = {
+_ACTIONS: Mapping[type | Look, str] = {
     Job: "run",
     Forget: "forget",
     Verify: "verify",
@@ -141,12 +155,17 @@ _ACTIONS = {
     Status: "status",
     Metrics: "metrics",
     Report: "report_page.report_run",
+    Look.STATUS: "declared_looks.status_declared",
+    Look.CHECK: "declared_looks.check_declared",
+    Look.METRICS: "declared_metrics.metrics_declared",
+    Look.REPORT: "declared_report.report_declared",
 }
 """The module of ``actions`` that does each kind of work, and its function where that has another name."""
 
 
 def _dispatch(request: Request, surface: Surface) -> RunResult:
-    module, _, function = _ACTIONS[type(request.work)].partition(".")
+    work = request.work
+    module, _, function = _ACTIONS[work.kind if isinstance(work, LookDeclared) else type(work)].partition(".")
     # Imported here, so that --help needs none of what the work needs.
     action = getattr(importlib.import_module(f"..actions.{module}", __package__), function or module)
     result: RunResult = action(request.work, surface)

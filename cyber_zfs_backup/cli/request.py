@@ -16,6 +16,7 @@ from ..config.requests import (
     Doctor,
     ExpireReceived,
     Forget,
+    LookDeclared,
     Metrics,
     Notify,
     Quarantine,
@@ -51,6 +52,7 @@ Work = (
     | Status
     | Metrics
     | Report
+    | LookDeclared
 )
 """What can be asked for."""
 

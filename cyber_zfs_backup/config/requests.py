@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import Enum
 from pathlib import Path
 
 from ..model.names import BadNameError, check_dataset, check_snapshot, own_time, relative
@@ -177,6 +178,34 @@ class Check:
         _check_root(self.dataset)
         if self.warning > self.critical:
             raise UsageError("--warning is later than --critical (or --max-age); write the shorter age there")
+
+
+class Look(Enum):
+    """What can be told of all trees that a configuration file declares; each is a command's name."""
+
+    STATUS = "status"
+    CHECK = "check"
+    METRICS = "metrics"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class LookDeclared:
+    """Tell how all trees of the configuration file stand; read only.
+
+    Where the file does not exist, ``instead`` is meant; ``refusal`` says why that is impossible, too. Neither
+    is there where the file was named. ``online``: ask the receivers. ``output``: what to write, and where.
+    """
+
+    kind: Look
+    file: Path
+    instead: Status | Check | Metrics | Report | None = None
+    refusal: str = ""
+    online: bool = False
+    output: Path | None = None
+    dry_run: bool = False
+    dataset: str = ""
+    destinations: tuple[Destination, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,11 @@ class Task:
         """The job that pushes to one destination. A first push needs no word: the file has asked for it."""
         return self._job(Action.PUSH, (route.destination,), route.delivery)
 
+    def looking(self, *, online: bool) -> Job:
+        """The job whose ends are looked at; without the receivers unless ``online``."""
+        destinations = tuple(route.destination for route in self.routes) if online else ()
+        return self._job(Action.PUSH, destinations, Delivery())
+
     def _job(self, action: Action, destinations: tuple[Destination, ...], delivery: Delivery) -> Job:
         return Job(
             dataset=self.dataset,

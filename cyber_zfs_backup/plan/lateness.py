@@ -30,10 +30,11 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Age:
     """How old something is, for a monitoring system's graphs: what, and seconds; ``None`` where there is
-    none."""
+    none. ``limits`` are what it was held against."""
 
     label: str
     seconds: float | None
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def check_taken(tree: Tree, now: datetime, limits: Limits) -> Checked:
     remedy = "systemctl status cyber-zfs-backup.timer cyber-zfs-backup"
     if newest is None:
         none = fails("taken", HERE, f"{tree.root} has no snapshot of ours", remedy)
-        return Checked((about(none, tree.root),), (Age(label, None),))
+        return Checked((about(none, tree.root),), (Age(label, None, limits),))
     late = _late("taken", f"the newest snapshot of {tree.root}", now - newest, limits, remedy)
     found = [about(late, tree.root)]
     left = [
@@ -63,7 +64,7 @@ def check_taken(tree: Tree, now: datetime, limits: Limits) -> Checked:
         what = f"{some(left)} had no snapshot since @{_name(tree.datasets[''])}"
         left_out = warning("taken", HERE, what, "cyber-zfs-backup --dry-run -v tells why")
         found.append(about(left_out, f"{tree.root}{BELOW}"))
-    return Checked(tuple(found), (Age(label, (now - newest).total_seconds()),))
+    return Checked(tuple(found), (Age(label, (now - newest).total_seconds(), limits),))
 
 
 def check_reached(
@@ -80,7 +81,7 @@ def check_reached(
         error = last_errors.get(to, "")
         why = f" (last run: {error})" if error else ""
         base = own_time(ledger.root.base or "")
-        ages.append(Age(f"{to} reached", None if base is None else (now - base).total_seconds()))
+        ages.append(Age(f"{to} reached", None if base is None else (now - base).total_seconds(), limits))
         remedy = "cyber-zfs-backup doctor"
         if base is None:
             nothing = fails("reached", HERE, f"nothing of {root} has arrived at {to} yet{why}", remedy)
@@ -137,7 +138,7 @@ def check_received(tree: Tree, exclude: Iterable[str], now: datetime, limits: Li
         above = next((top for top in tops if not top or path.startswith(f"{top}/")), None)
         if above is None:
             tops[path] = newest
-            ages.append(Age(f"{full} received", (now - newest).total_seconds()))
+            ages.append(Age(f"{full} received", (now - newest).total_seconds(), limits))
             remedy = "look at the source: systemctl status cyber-zfs-backup.timer cyber-zfs-backup"
             late = _late("received", f"the newest snapshot of {full}", now - newest, limits, remedy)
             found.append(about(late, full))
@@ -187,7 +188,7 @@ def _name(dataset: Dataset) -> str:
     return own.name if own else ""
 
 
-def status_line(checked: Iterable[Checked], limits: Limits, word: str) -> str:
+def status_line(checked: Iterable[Checked], word: str) -> str:
     """One line as monitoring plugins print it: status, what is wrong (else all), and figures with their
     limits.
 
@@ -197,15 +198,15 @@ def status_line(checked: Iterable[Checked], limits: Limits, word: str) -> str:
     findings = [finding for each in all_of_them for finding in each.findings]
     bad = sorted((f for f in findings if f.severity), key=lambda finding: -finding.severity)
     told = "; ".join(finding.what for finding in bad or findings).replace("|", "/")
-    ends = f"{limits.warning.total_seconds():.0f};{limits.critical.total_seconds():.0f};0"
-    figures = " ".join(_figures(all_of_them, ends))
+    figures = " ".join(_figures(all_of_them))
     return f"CYBER-ZFS-BACKUP {word} - {told}{f' | {figures}' if figures else ''}"
 
 
-def _figures(checked: Iterable[Checked], ends: str) -> Iterator[str]:
+def _figures(checked: Iterable[Checked]) -> Iterator[str]:
     for each in checked:
         for age in each.ages:
+            warns, fails_at = (limit.total_seconds() for limit in (age.limits.warning, age.limits.critical))
             # U: not known.
             value = "U" if age.seconds is None else f"{max(age.seconds, 0):.0f}s"
             label = age.label.replace("'", "").replace("=", " ").replace("|", " ")
-            yield f"'{label}'={value};{ends}"
+            yield f"'{label}'={value};{warns:.0f};{fails_at:.0f};0"

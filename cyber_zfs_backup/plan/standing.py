@@ -77,8 +77,9 @@ def _oldest(ledger: Ledger) -> str:
     return min(bases, key=lambda name: own_time(name) or _NEVER) if all(bases) else ""
 
 
-def cells(row: Row, now: datetime, next_run: datetime | None, size: str) -> tuple[str, ...]:
+def cells(standing: Standing, now: datetime, size: str) -> tuple[str, ...]:
     """A row as people read it; ``size`` is what is kept for it."""
+    row = standing.row
     newest, behind, last = own_time(row.newest), row.behind, row.last
     return (
         row.dataset,
@@ -89,6 +90,6 @@ def cells(row: Row, now: datetime, next_run: datetime | None, size: str) -> tupl
         "" if behind is None else said(behind) if behind else "nothing",
         size,
         "" if last is None else f"{last.started:%Y-%m-%d %H:%M}{'' if last.good else f' (exit {last.exit})'}",
-        "" if next_run is None else f"{next_run:%Y-%m-%d %H:%M}",
+        standing.paused or ("" if standing.next_run is None else f"{standing.next_run:%Y-%m-%d %H:%M}"),
         "" if last is None else last.error,
     )

@@ -4,39 +4,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cyber_zfs_backup.actions.due_run import World, run_due_on
-from cyber_zfs_backup.actions.elapses import CalendarError
-from cyber_zfs_backup.actions.ends import Ends, Home
 from cyber_zfs_backup.actions.history import history
 from cyber_zfs_backup.actions.lock import push_lock, run_lock
-from cyber_zfs_backup.actions.reread import Read
 from cyber_zfs_backup.actions.result import Outcome, RunResult
 from cyber_zfs_backup.config.job import Action, Destination, Job, UsageError
-from cyber_zfs_backup.config.requests import RunDue
 from cyber_zfs_backup.hosts.protocol import Transfer
 from cyber_zfs_backup.model.history import Finished
-from cyber_zfs_backup.zfs.client import Zfs
 from tests.fake.host import FakeLink, make_hosts
-from tests.unit.actions.rig import ROOT, THERE, Rig, problems
-from tests.unit.config.worlds import declared
+from tests.unit.actions.fleet import ONE, Fleet
+from tests.unit.actions.rig import ROOT, THERE, problems
 
-ONE = """
-[destination.offsite]
-dataset = "vault/copy"
-
-[[dataset]]
-name = "tank/src"
-destinations = ["offsite"]
-schedule = "every 1h"
-"""
 HOUR = 3600
 
 
@@ -45,54 +29,6 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What these runs leave behind."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     return tmp_path / "state"
-
-
-class Fleet(Rig):
-    """A rig that goes by a configuration file."""
-
-    def __init__(self, text: str = ONE, *children: str) -> None:
-        super().__init__(*children)
-        self.text = text
-        self.ran: list[tuple[tuple[str, ...], dict[str, str]]] = []
-        self.asked: list[str] = []
-        self.opened: Callable[[Job], None] = lambda _job: None
-
-    def elapse(self, expression: str, moment: datetime) -> datetime | None:
-        """Daily at 02:00, whatever is asked; ``never`` never comes."""
-        self.asked.append(expression)
-        if expression == "broken":
-            raise CalendarError("systemd says no; write another")
-        at = moment.replace(hour=2, minute=0, second=0, microsecond=0)
-        return None if expression == "never" else at if at > moment else at + timedelta(days=1)
-
-    @contextmanager
-    def open(self, job: Job) -> Iterator[tuple[Home, Sequence[Ends]]]:
-        self.opened(job)
-        home = Home(job, Zfs(self.source), self.said, lambda: self.now, self.pauses.append)
-        yield home, self.ways(home)
-
-    @property
-    def world(self) -> World:
-        return World(
-            read=lambda _good: Read(declared(self.text), str(hash(self.text))),
-            source=Zfs(self.source),
-            open=self.open,
-            surface=self.said,
-            clock=lambda: self.now,
-            elapse=self.elapse,
-        )
-
-    def due(self, **changes: Any) -> RunResult:
-        """One run, now."""
-        return run_due_on(RunDue(Path("config.toml"), **changes), self.world)
-
-    def later(self, seconds: int, **changes: Any) -> RunResult:
-        """New data everywhere, and a run so much later."""
-        self.wait(seconds)
-        for dataset in self.source.world.datasets.values():
-            self.written += 1
-            self.source.write(dataset.name, {"file": bytes([self.written % 251]) * self.size})
-        return self.due(**changes)
 
 
 def did(result: RunResult) -> list[tuple[str, str, str]]:

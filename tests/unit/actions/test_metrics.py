@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from cyber_zfs_backup.actions import atomic, exposition, metrics
 from cyber_zfs_backup.actions.metrics import Watched, gather, metrics_on, write_after
 from cyber_zfs_backup.actions.result import Outcome
-from cyber_zfs_backup.config.job import Job, SourceHost
+from cyber_zfs_backup.config.job import Exclude, Job, SourceHost
 from cyber_zfs_backup.model.history import Finished
 from cyber_zfs_backup.model.names import own_time
 from cyber_zfs_backup.plan.metrics import Family
@@ -209,7 +209,7 @@ def test_after_a_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rig, output = nightly("a", "b"), folder / "x.prom"
     asked = use(rig, monkeypatch)
     source = SourceHost("zippy")
-    write_after(rig.job(metrics=output, exclude=("b",), source=source), rig.said)
+    write_after(rig.job(metrics=output, exclude=Exclude(("b",)), source=source), rig.said)
     assert [(job.source, job.exclude.patterns, job.destinations) for job in asked] == [(source, ("b",), ())]
     assert read(output.read_text())["dataset_available", (ROOT,)] == 1
     assert rig.said.warnings == []

@@ -24,7 +24,7 @@ from cyber_zfs_backup.actions.report_page import (
     written,
 )
 from cyber_zfs_backup.actions.result import ActionResult, Outcome
-from cyber_zfs_backup.config.job import UsageError
+from cyber_zfs_backup.config.job import Exclude, UsageError
 from cyber_zfs_backup.config.requests import Report
 from cyber_zfs_backup.model.history import Finished
 from cyber_zfs_backup.plan.report_page import report_page
@@ -123,7 +123,7 @@ def test_what_a_configuration_expects_counts(state: Path) -> None:
 
 def test_what_is_excluded_is_not_shown(state: Path, tmp_path: Path) -> None:
     rig = nightly("a", "scratch")
-    result = report(rig, state, tmp_path, exclude=("scratch",))
+    result = report(rig, state, tmp_path, exclude=Exclude(("scratch",)))
     assert result.figures["datasets"] == 2
     assert f"{ROOT}/scratch" not in (tmp_path / "index.html").read_text()
 

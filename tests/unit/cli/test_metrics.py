@@ -14,8 +14,9 @@ from cyber_zfs_backup.cli import main as command
 from cyber_zfs_backup.cli.parser import parse
 from cyber_zfs_backup.cli.request import Lines
 from cyber_zfs_backup.cli.signals import Interrupted
+from cyber_zfs_backup.config.declared import CONFIG
 from cyber_zfs_backup.config.job import Exclude, Job, SourceHost, UsageError
-from cyber_zfs_backup.config.requests import Metrics
+from cyber_zfs_backup.config.requests import Look, LookDeclared, Metrics
 
 from .results import action, replace_work, run_result
 
@@ -32,7 +33,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_what_is_meant() -> None:
     request = parse(["metrics"], hostname="zippy")
-    assert request.work == Metrics("zippy/zippy")
+    assert request.work == LookDeclared(Look.METRICS, CONFIG, Metrics("zippy/zippy"))
     assert request.show.lines is Lines.SCRIPT
     words = [
         "metrics",

@@ -12,6 +12,7 @@ import pytest
 
 from cyber_zfs_backup.cli.parser import parse
 from cyber_zfs_backup.cli.request import Lines, Request, Show
+from cyber_zfs_backup.config.declared import CONFIG
 from cyber_zfs_backup.config.job import (
     Action,
     Delivery,
@@ -28,6 +29,8 @@ from cyber_zfs_backup.config.requests import (
     Doctor,
     ExpireReceived,
     Forget,
+    Look,
+    LookDeclared,
     Quarantine,
     Report,
     Status,
@@ -343,7 +346,10 @@ def test_doctor() -> None:
 
 
 def test_status() -> None:
-    assert parsed("status") == Request(Status("zippy/zippy", (COPY,)))
+    every = LookDeclared(Look.STATUS, CONFIG, Status("zippy/zippy", (COPY,)), online=True)
+    assert parsed("status") == Request(every)
+    offline = LookDeclared(Look.STATUS, CONFIG, Status("zippy/zippy", (COPY,), offline=True))
+    assert parsed("status", "--offline", "-v") == Request(offline, Show(verbosity=1))
     assert parsed("status", "--offline", "--dataset", "tank/a", "--json") == Request(
         Status("tank/a", (COPY,), offline=True), Show(json=True)
     )
@@ -351,7 +357,8 @@ def test_status() -> None:
 
 def test_report() -> None:
     web = Path("/srv/web")
-    assert parsed("report", "--output", "/srv/web") == Request(Report("zippy/zippy", web))
+    every = LookDeclared(Look.REPORT, CONFIG, Report("zippy/zippy", web), output=web)
+    assert parsed("report", "--output", "/srv/web") == Request(every)
     # Only the doctor asks a receiver.
     assert parsed("report", "--output", "/srv/web", "--ssh-destination", "nas") == Request(
         Report("zippy/zippy", web)
@@ -379,7 +386,9 @@ def test_a_report_needs_a_folder(words: tuple[str, ...], said: str) -> None:
 def test_check() -> None:
     day, late = timedelta(hours=26), timedelta(hours=50)
     line = Show(lines=Lines.SCRIPT)
-    assert parsed("check") == parsed("monitor") == Request(Check("zippy/zippy", day, late), line)
+    every = LookDeclared(Look.CHECK, CONFIG, Check("zippy/zippy", day, late))
+    assert parsed("check") == parsed("monitor") == Request(every, line)
+    assert parsed("check", "--dataset", "a") == Request(Check("a", day, late), line)
     assert parsed("check", "--receiver", "offsite", "--max-age", "36h", "--exclude", "tmp") == Request(
         Check("offsite", day, timedelta(hours=36), receiver=True, exclude=Exclude(("tmp",))), line
     )
@@ -403,6 +412,22 @@ def test_check() -> None:
 def test_check_refuses(words: list[str], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         parsed("check", *words)
+
+
+def test_a_file_that_is_named_is_looked_at_and_nothing_instead() -> None:
+    named = Request(LookDeclared(Look.STATUS, Path("a.toml"), online=True))
+    assert parsed("status", "--config", "a.toml") == named
+    with pytest.raises(UsageError, match="choose one"):
+        parsed("status", "--config", "a.toml", "--dataset", "tank")
+    with pytest.raises(UsageError, match="write a file's name"):
+        parsed("status", "--config", "")
+
+
+def test_a_host_name_that_is_no_pools_name_is_no_reason_to_refuse_the_file() -> None:
+    work = parse(["check"], hostname="9lives").work
+    assert isinstance(work, LookDeclared)
+    assert work.instead is None
+    assert "--dataset" in work.refusal
 
 
 def test_the_commands_know_a_source_on_another_host() -> None:

@@ -105,7 +105,9 @@ def test_the_full_example_is_understood() -> None:
     }
     home = effective(full, "tank/home/me").settings
     assert (home.schedule, home.push_schedule) == (Schedule(every=Age(seconds=900)), Schedule("hourly"))
-    assert home.conditions == Conditions(True, 8.0, ("/bin/sh", "-c", "! pgrep -x rsync"))
+    assert home.conditions == Conditions(
+        True, 8.0, ("/bin/sh", "-c", "! systemctl --quiet is-active updates.service")
+    )
     assert effective(full, "tank/db").settings.hooks == (
         Hook(
             Stage.BEFORE_SNAPSHOT,

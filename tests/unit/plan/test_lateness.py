@@ -56,14 +56,14 @@ def test_the_newest_snapshot(hours: float, severity: Severity) -> None:
     assert [each.severity for each in checked.findings] == [severity]
     assert ("in the future" in checked.findings[0].what) is (hours < -0.05)
     assert checked.ages == (
-        Age("tank/src taken", (NOW - datetime.fromisoformat(name(hours))).total_seconds()),
+        Age("tank/src taken", (NOW - datetime.fromisoformat(name(hours))).total_seconds(), LIMITS),
     )
 
 
 def test_no_snapshot_at_all() -> None:
     checked = check_taken(tree("tank/src", top=None), NOW, LIMITS)
     assert seen(checked) == [(FAILS, "tank/src has no snapshot of ours")]
-    assert checked.ages == (Age("tank/src taken", None),)
+    assert checked.ages == (Age("tank/src taken", None, LIMITS),)
 
 
 def test_a_dataset_that_is_left_out() -> None:
@@ -124,17 +124,17 @@ def test_what_arrives_here() -> None:
 def test_the_line_has_what_is_wrong_first_and_figures_with_their_limits() -> None:
     good = check_taken(tree("tank/src", top=1), NOW, LIMITS)
     late = check_reached("tank/src", [Ledger(Record("it's|=off:a/b", base=name(60)))], NOW, LIMITS, {})
-    assert status_line([good], LIMITS, "OK") == (
+    assert status_line([good], "OK") == (
         "CYBER-ZFS-BACKUP OK - the newest snapshot of tank/src is 60 min old"
         " | 'tank/src taken'=3600s;93600;180000;0"
     )
-    line = status_line([good, late], LIMITS, "CRITICAL")
+    line = status_line([good, late], "CRITICAL")
     assert line.startswith("CYBER-ZFS-BACKUP CRITICAL - what it's/=off:a/b has of tank/src is 2 days old | ")
     assert line.endswith("'its  off:a/b reached'=216000s;93600;180000;0")
     assert line.count("|") == 1
     none = check_taken(tree("tank/src", top=None), NOW, LIMITS)
-    assert status_line([none], LIMITS, "CRITICAL").endswith("| 'tank/src taken'=U;93600;180000;0")
-    assert "|" not in status_line([check_expired("tank/src", 0, ())], LIMITS, "OK")
+    assert status_line([none], "CRITICAL").endswith("| 'tank/src taken'=U;93600;180000;0")
+    assert "|" not in status_line([check_expired("tank/src", 0, ())], "OK")
 
 
 @pytest.mark.parametrize(

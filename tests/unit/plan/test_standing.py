@@ -9,13 +9,15 @@ import pytest
 
 from cyber_zfs_backup.model.history import Finished
 from cyber_zfs_backup.model.names import own_name
+from cyber_zfs_backup.plan.lateness import Limits
 from cyber_zfs_backup.plan.ledger import Ledger, Record
-from cyber_zfs_backup.plan.standing import COLUMNS, Row, cells, rows
+from cyber_zfs_backup.plan.standing import COLUMNS, Row, Standing, cells, rows
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 NEWEST = own_name(NOW - timedelta(hours=3))
 OLDER = own_name(NOW - timedelta(days=4))
 OLDEST = own_name(NOW - timedelta(days=9))
+LIMITS = Limits(timedelta(hours=26), timedelta(hours=50))
 
 
 def run(destination: str, dataset: str = "tank/src", **changes: object) -> Finished:
@@ -61,10 +63,20 @@ def test_behind(newest: str, there: str, behind: timedelta | None) -> None:
     assert Row("a", "b", newest, there).behind == behind
 
 
+def told_of(row: Row) -> tuple[str, ...]:
+    return cells(Standing(row, LIMITS), NOW, "")
+
+
 def test_cells() -> None:
     bad = Finished("tank/src", "off:a/b", NOW - timedelta(hours=2), 1.0, 75, error="push: no route")
     row = Row("tank/src", "off:a/b", NEWEST, OLDER, bad)
-    told = dict(zip(COLUMNS, cells(row, NOW, NOW + timedelta(hours=14), "1.5 GiB"), strict=True))
+    told = dict(
+        zip(
+            COLUMNS,
+            cells(Standing(row, LIMITS, next_run=NOW + timedelta(hours=14)), NOW, "1.5 GiB"),
+            strict=True,
+        )
+    )
     assert told == {
         "dataset": "tank/src",
         "destination": "off:a/b",
@@ -77,8 +89,10 @@ def test_cells() -> None:
         "next run": "2026-11-28 02:00",
         "last error": "push: no route",
     }
-    fresh = cells(Row("tank/src", "nas:a/b", NEWEST, NEWEST, run("nas:a/b")), NOW, None, "")
+    fresh = told_of(Row("tank/src", "nas:a/b", NEWEST, NEWEST, run("nas:a/b")))
     assert fresh[5:] == ("nothing", "", "2026-11-27 09:00", "", "")
-    none = cells(Row("tank/src", "", "", ""), NOW, None, "")
+    none = told_of(Row("tank/src", "", "", ""))
     assert none == ("tank/src", "none", "none", "", "", "", "", "", "", "")
-    assert cells(Row("tank/src", "nas:a/b", NEWEST, ""), NOW, None, "")[4:6] == ("nothing", "")
+    assert told_of(Row("tank/src", "nas:a/b", NEWEST, ""))[4:6] == ("nothing", "")
+    rests = Standing(Row("tank/src", "", "", ""), LIMITS, "paused until 2027-01-02", NOW)
+    assert cells(rests, NOW, "")[8] == "paused until 2027-01-02"

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``status`` and ``check`` of all trees that the configuration file declares, and what such looks share.
+
+Changes nothing. A tree that cannot be read is a problem of its own, and the others are told of all the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from ..config.declared import Declared
+from ..config.job import Job
+from ..config.requests import Check, LookDeclared
+from ..config.tasks import tasks
+from ..hosts.local import LocalHost
+from ..model.history import Finished
+from ..plan.due import Elapse
+from ..plan.findings import HERE, good
+from ..plan.lateness import Checked
+from ..plan.standing import Standing
+from ..zfs.client import Zfs
+from .attempt import attempt
+from .awaited import Awaited, awaited
+from .check import checked, runs_on_record, unknown, verdict
+from .configuration import read_declared
+from .due_jobs import Open, open_real
+from .elapses import next_elapse
+from .ends import Ends, Home, SourceMissingError
+from .result import ActionResult, Outcome, Problem, RunResult, Surface
+from .run import PATIENCE
+from .status import Told, table_of, tree_rows
+from .troubles import check_of
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is looked at: this machine's zfs, ways out, and the runs on record (oldest first)."""
+
+    source: Zfs
+    open: Open
+    clock: Callable[[], datetime]
+    runs: Sequence[Finished]
+    elapse: Elapse = next_elapse
+
+
+Trees = Sequence[Awaited]
+Answers = Callable[[World, Trees], ActionResult]
+
+
+def status_declared(request: LookDeclared, surface: Surface) -> RunResult:
+    """How the trees stand, as a table. Raises ``UsageError`` where the configuration cannot be used."""
+    return look(request.file, surface, lambda world, trees: status_of(world, trees, online=request.online))
+
+
+def check_declared(request: LookDeclared, surface: Surface) -> RunResult:
+    """Whether backups of the trees come as they should. Raises ``UsageError`` as ``status_declared`` does."""
+    return look(request.file, surface, partial(check_all, request.file))
+
+
+def look(file: Path, surface: Surface, answer: Answers) -> RunResult:
+    """Read the file, look when things are due, and let ``answer`` tell the rest."""
+    started, began = datetime.now(UTC), time.monotonic()
+    declared = read_declared(file, surface)
+    host = LocalHost()
+    try:
+        result = look_on(real_world(Zfs(host, timeout=PATIENCE), surface), declared, answer)
+    finally:
+        host.close()
+    return RunResult("", (), started, round(time.monotonic() - began, 3), False, (result,))
+
+
+def real_world(source: Zfs, surface: Surface) -> World:
+    """The world, by real processes and connections."""
+    return World(source, open_real(surface), lambda: datetime.now(UTC), runs_on_record())
+
+
+def look_on(world: World, declared: Declared, answer: Answers) -> ActionResult:
+    """The same in a given world."""
+    known = tasks(declared)
+    newest = attempt(
+        "look", lambda: world.source.newest_own([task.dataset for task in known]) if known else {}
+    )
+    # Where zfs does not answer, each tree has that problem, and tells it.
+    seen = None if isinstance(newest, ActionResult) else newest
+    return answer(world, awaited(known, seen, world.clock(), world.elapse))
+
+
+def status_of(world: World, trees: Trees, *, online: bool) -> ActionResult:
+    """A row for each destination of each tree; ``online``: as the receivers say."""
+    standings: list[Standing] = []
+    problems: list[Problem] = []
+    for tree in trees:
+        told = look_into(world, tree.task.looking(online=online), partial(rows_of, world))
+        standings += tree.standings(told.rows if isinstance(told, Told) else ())
+        problems += told.problems
+    return table_of(standings, tuple(problems), world.clock())
+
+
+def rows_of(world: World, home: Home, ways: Sequence[Ends]) -> Told:
+    """One tree's rows."""
+    return tree_rows(home, ways, world.runs)
+
+
+def look_into(world: World, job: Job, see: Callable[[Home, Sequence[Ends]], Answer]) -> Answer | ActionResult:
+    """Look at one tree; what cannot be read of it, or is not there, becomes a result with its problem."""
+
+    def opened() -> Answer | ActionResult:
+        with world.open(job) as (home, ways):
+            return see_tree(home, ways, see)
+
+    return attempt(job.dataset, opened)
+
+
+def see_tree(
+    home: Home, ways: Sequence[Ends], see: Callable[[Home, Sequence[Ends]], Answer]
+) -> Answer | ActionResult:
+    """The same where its ends are open."""
+    try:
+        return see(home, ways)
+    except SourceMissingError as error:
+        # A pool that is not imported hides nothing of the others.
+        what, _, remedy = str(error).rpartition("; ")
+        problem = Problem(what, "", remedy, "missing")
+        return ActionResult(home.job.dataset, Outcome.FAILED, what, problems=(problem,))
+
+
+def check_all(file: Path, world: World, trees: Trees) -> ActionResult:
+    """One line for all of them; the worst counts. What cannot be looked at is not called well."""
+    done: list[Checked] = []
+    blind: list[str] = []
+    for tree in trees:
+        if tree.paused:
+            done.append(Checked((good("taken", HERE, f"{tree.task.dataset} is {tree.paused}"),)))
+            continue
+        see = partial(_check, check_of(tree.task), world.runs)
+        told = look_into(world, tree.task.looking(online=False), see)
+        if isinstance(told, ActionResult):
+            blind += [f"{tree.task.dataset}: {each.what}" for each in told.problems]
+        else:
+            done += told
+    found = verdict(done) if done else unknown(f"{file} declares no [[dataset]]")
+    # What is known to be bad is worse than what is not known.
+    return unknown("; ".join(blind)) if blind and found.outcome is not Outcome.CRITICAL else found
+
+
+def _check(
+    request: Check, runs: Sequence[Finished], home: Home, _ways: Sequence[Ends]
+) -> tuple[Checked, ...]:
+    return checked(home, request, runs)

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``metrics`` of all trees that the configuration file declares; also after a run by that file."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from ..config.declared import Declared
+from ..config.requests import LookDeclared
+from ..zfs.client import Zfs
+from .declared_looks import Trees, World, look, look_on, real_world
+from .metrics import Watched, after_run, gather, told
+from .result import ActionResult, RunResult, Surface
+
+
+def metrics_declared(request: LookDeclared, surface: Surface) -> RunResult:
+    """Tell them, or write them into a file. Raises ``UsageError``, ``ModuleNotFoundError``."""
+    return look(request.file, surface, partial(metrics_of, request.output))
+
+
+def metrics_of(output: Path | None, world: World, trees: Trees) -> ActionResult:
+    """The same in a given world."""
+    with ExitStack() as stack:
+        watched = []
+        for tree in trees:
+            home, _ = stack.enter_context(world.open(tree.task.looking(online=False)))
+            watched.append(Watched(home, tree.limits, tree.paused, tree.coming))
+        return told(gather(watched, world.runs), output)
+
+
+def write_after_run(declared: Declared, source: Zfs, surface: Surface) -> None:
+    """Write them into the file that the configuration names, if any; trouble is a warning."""
+    output = declared.monitoring.metrics
+    if output is not None:
+        world = real_world(source, surface)
+        after_run(output, lambda: look_on(world, declared, partial(metrics_of, output)), surface)

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``status``, ``check``, ``metrics`` and ``report`` of what a configuration file declares, on the fake."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from cyber_zfs_backup.actions.check import runs_on_record
+from cyber_zfs_backup.actions.declared_looks import Answers, World, check_all, look_on, status_of
+from cyber_zfs_backup.actions.declared_metrics import metrics_of
+from cyber_zfs_backup.actions.declared_report import page_of
+from cyber_zfs_backup.actions.doctor_here import Here
+from cyber_zfs_backup.actions.journal import Journal
+from cyber_zfs_backup.actions.report_page import Around, on_record
+from cyber_zfs_backup.actions.result import ActionResult, Outcome
+from cyber_zfs_backup.plan.report_page import Page
+from cyber_zfs_backup.plan.standing import COLUMNS
+from tests.unit.actions.fleet import Fleet
+from tests.unit.config.worlds import declared
+
+FILE = Path("/etc/config.toml")
+TWO = """
+[destination.offsite]
+dataset = "vault/copy"
+
+[[dataset]]
+name = "tank/src"
+destinations = ["offsite"]
+schedule = "every 1h"
+warn-after = "2h"
+critical-after = "4h"
+
+[[dataset]]
+name = "tank/src/local"
+schedule = "02:00"
+"""
+HOUR = 3600
+CHECK = partial(check_all, FILE)
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+def look(fleet: Fleet, answer: Answers) -> ActionResult:
+    due = fleet.world
+    world = World(due.source, due.open, due.clock, runs_on_record(), due.elapse)
+    return look_on(world, declared(fleet.text), answer)
+
+
+def status(fleet: Fleet, *, online: bool = False) -> list[dict[str, str]]:
+    result = look(fleet, partial(status_of, online=online))
+    assert result.table is not None
+    return [dict(zip(result.table.columns, row, strict=True)) for row in result.table.rows]
+
+
+def fleet_of(text: str = TWO) -> Fleet:
+    fleet = Fleet(text, "local", "a")
+    assert fleet.due().exit_code == 0
+    return fleet
+
+
+def test_each_declared_destination_has_a_row() -> None:
+    fleet = fleet_of()
+    off, local = status(fleet)
+    assert (off["dataset"], off["destination"]) == ("tank/src", "offsite:vault/copy")
+    assert (local["dataset"], local["destination"]) == ("tank/src/local", "none")
+    assert off["there"] == off["newest"] == fleet.names()[-1]
+    assert off["behind by"] == "nothing"
+    # By each one's own schedule.
+    assert off["next run"].endswith(":00")
+    assert local["next run"].endswith(" 02:00")
+    assert list(off) == list(COLUMNS)
+
+
+def test_a_destination_that_nothing_was_pushed_to_yet() -> None:
+    fleet = fleet_of()
+    fleet.text = TWO.replace(
+        "[[dataset]]", '[destination.new]\ndataset = "other/copy"\n[[dataset]]', 1
+    ).replace('["offsite"]', '["offsite", "new"]')
+    new, off, _local = status(fleet)
+    assert (new["destination"], new["there"]) == ("new:other/copy", "nothing")
+    assert off["there"] == off["newest"]
+    # It is due at once.
+    assert new["next run"] == f"{fleet.now:%Y-%m-%d %H:%M}"
+    found = look(fleet, CHECK)
+    assert found.outcome is Outcome.CRITICAL
+    assert "nothing of tank/src has arrived at new:other/copy yet" in found.summary
+
+
+def test_what_rests_says_so_and_is_not_late() -> None:
+    fleet = fleet_of()
+    fleet.wait(9 * HOUR)
+    assert look(fleet, CHECK).outcome is Outcome.CRITICAL
+    fleet.text = TWO.replace('schedule = "every 1h"', "pause = 2099-01-01")
+    off, _local = status(fleet)
+    assert off["next run"] == "paused until 2099-01-01"
+    found = look(fleet, CHECK)
+    assert found.outcome is Outcome.DONE
+    assert "tank/src is paused until 2099-01-01" in found.summary
+
+
+def test_a_receiver_that_is_asked_tells_for_itself() -> None:
+    fleet = fleet_of()
+    online, offline = status(fleet, online=True), status(fleet)
+    assert online == offline
+    fleet.receiver.calls.clear()
+    status(fleet)
+    assert fleet.receiver.calls == []
+
+
+def test_each_tree_is_held_against_its_own_limits() -> None:
+    fleet = fleet_of()
+    fleet.wait(3 * HOUR)
+    found = look(fleet, CHECK)
+    assert found.outcome is Outcome.WARNINGS
+    line = found.lines[0]
+    assert line.startswith("CYBER-ZFS-BACKUP WARNING - the newest snapshot of tank/src is 3 h old")
+    assert "'tank/src taken'=10800s;7200;14400;0" in line
+    assert "'tank/src/local taken'=10800s;93600;180000;0" in line
+    assert "\n" not in line
+
+
+def test_a_tree_that_is_not_there_hides_nothing_of_the_others() -> None:
+    fleet = fleet_of()
+    fleet.text += '[[dataset]]\nname = "gone/away"\n'
+    result = look(fleet, partial(status_of, online=False))
+    assert result.outcome is Outcome.PARTIAL
+    assert ["gone/away" in problem.what for problem in result.problems] == [True]
+    assert result.table is not None
+    assert [row[0] for row in result.table.rows] == ["tank/src", "tank/src/local"]
+    found = look(fleet, CHECK)
+    assert found.outcome is Outcome.CRITICAL
+    assert "gone/away" in found.summary
+
+
+def test_a_file_that_declares_nothing_is_not_well() -> None:
+    fleet = Fleet("[notification]\nlogin = true\n")
+    found = look(fleet, CHECK)
+    assert (found.outcome, found.summary) == (Outcome.UNKNOWN, f"{FILE} declares no [[dataset]]")
+
+
+def test_zfs_that_does_not_answer_is_unknown_and_not_well() -> None:
+    fleet = fleet_of()
+    fleet.source.faults.unreachable = True
+    found = look(fleet, CHECK)
+    assert found.outcome is Outcome.UNKNOWN
+    assert found.lines[0].startswith("CYBER-ZFS-BACKUP UNKNOWN - tank/src: ")
+    assert look(fleet, partial(status_of, online=False)).outcome is Outcome.PARTIAL
+
+
+def test_the_metrics_of_all_are_one_exposition(tmp_path: Path) -> None:
+    fleet = fleet_of()
+    output = tmp_path / "x.prom"
+    assert look(fleet, partial(metrics_of, output)).outcome is Outcome.DONE
+    found = {
+        (sample.name, sample.labels.get("dataset")): sample.value
+        for family in text_string_to_metric_families(output.read_text())
+        for sample in family.samples
+    }
+    assert found["cyber_zfs_backup_warn_after_seconds", "tank/src"] == 2 * HOUR
+    assert found["cyber_zfs_backup_warn_after_seconds", "tank/src/local"] == 26 * HOUR
+    assert found["cyber_zfs_backup_next_run_timestamp_seconds", "tank/src"] > fleet.now.timestamp()
+
+
+def test_the_report_has_all_of_them_on_one_page(state: Path) -> None:
+    fleet = fleet_of()
+    fleet.text += '[[dataset]]\nname = "gone/away"\n'
+    around = Around(None, Here((), {}, {}), Journal(state / "pools.jsonl"), on_record(state))
+    made: list[Page] = []
+
+    def answer(world: World, trees: object) -> ActionResult:
+        page, problems = page_of(around, world, trees, online=True)  # type: ignore[arg-type]
+        made.append(page)
+        return ActionResult("report", Outcome.DONE, "", problems=problems)
+
+    result = look(fleet, answer)
+    (page,) = made
+    assert sorted(tree.root for tree in page.trees) == ["gone/away", "tank/src", "tank/src/local"]
+    assert len(result.problems) == 1

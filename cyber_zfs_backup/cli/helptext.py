@@ -130,14 +130,20 @@ is as it should be. Changes nothing; how much of each pool is used is noted in
 backup would fail.
 """
 
-STATUS = """\
+DECLARED = """\
+Where /etc/cyber-zfs-backup/config.toml declares datasets it tells of all of them, unless an option says
+anything of one tree (--dataset and its like)."""
+
+STATUS = f"""\
 Show a table, a row for each destination: the newest snapshot of the tree and its age, the newest one there
 and by how much that is behind, what is kept here for a destination that is behind, the last run and the next
 one, and the last error. Destinations that are named are asked; of the others on record, and of all with
 --offline, the source's own records tell. Times are UTC. Changes nothing.
+
+{DECLARED}
 """
 
-REPORT = """\
+REPORT = f"""\
 Write one HTML page, DIR/index.html, for a browser: at its top whether all is well or what is wrong, the worst
 first; then each tree and destination, what was pushed by days and weeks, by how much a copy is behind, the
 last drill, and for each dataset which snapshots are kept here and since when a destination has them. The page
@@ -146,14 +152,16 @@ fetches nothing and has no script: it can be mailed, or served from any folder. 
 What destinations have is told by the source's own records. What the doctor finds out about the tree, its
 pool and this machine is in it; with --doctor it asks the receivers, too, as 'doctor' does, which is the only
 thing here that touches a network. Changes nothing but that file, which is replaced whole. Exit 0 where it was
-written, whatever it says; 1 where it could not be, 3 where the tree could not be read and the page says so.
+written, whatever it says; 1 where it could not be, 3 where a tree could not be read and the page says so.
+
+{DECLARED}
 
 cyber-zfs-backup-report.timer writes it to /var/cache/cyber-zfs-backup/report once a day, when enabled:
 
   systemctl enable --now cyber-zfs-backup-report.timer
 """
 
-CHECK = """\
+CHECK = f"""\
 Print one line, with figures, for a monitoring system (Nagios, Icinga, checkmk and their like): whether the
 tree's snapshots are taken, whether they have arrived at each destination, and whether old ones expire. It
 asks this machine alone: what has arrived is on the source's own record. With --receiver it runs on the
@@ -161,9 +169,11 @@ receiver, needs no sender, and so also tells of one whose service never started.
 
 Exit 0 where all is well, 1 where something is late, 2 where it is very late or nothing is there, 3 where that
 could not be told.
+
+{DECLARED} What is late says the file.
 """
 
-METRICS = """\
+METRICS = f"""\
 Print metrics of the tree and of its copies in Prometheus's text format: when the newest snapshot was taken,
 and the newest that each destination has, how the last run went, what is kept for a destination that is
 behind, and from which ages on it is late. Times are seconds since 1970. It asks the source alone: what has
@@ -173,8 +183,10 @@ For node_exporter's textfile collector, let each run write them with --metrics; 
 --output, which replaces the file at once, so that nobody reads a part of it. Rules for alerts and a dashboard
 for Grafana are among the examples.
 
-Exit 0 where all is told, 1 where the tree could not be read (its metrics tell that, too) or the file could
+Exit 0 where all is told, 1 where a tree could not be read (its metrics tell that, too) or the file could
 not be written.
+
+{DECLARED}
 """
 
 METRICS_EXAMPLES = """\
@@ -286,12 +298,16 @@ after each snapshot or by schedules of their own, and the expiry of what is old 
 
 What is due follows from the newest snapshot and from what has arrived, so a night that was missed is made up,
 and two runs at once do no harm. A timer every few minutes is enough: where nothing is due, one zfs list is
-all that it costs. A push that failed is tried again after ten minutes, then
-after twice as long each time, up to an hour; where a person is needed, once an hour. While a push is under
-way, what becomes due is done beside it.
+all that it costs. A push that failed is tried again after ten minutes, then after twice as long each time, up
+to an hour; where a person is needed, once an hour. While a push is under way, what becomes due is done beside
+it.
 
 A dataset is left alone while it is paused in the file, or its conditions put it off: on battery, under load,
 or by a command of yours that ends with 1 to 254 (as systemd's ExecCondition=). Exit 0 where nothing is due.
+
+cyber-zfs-backup-run.timer does it every five minutes, when enabled:
+
+  systemctl enable --now cyber-zfs-backup-run.timer
 """
 
 RUN_EXAMPLES = """\

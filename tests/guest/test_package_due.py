@@ -162,6 +162,34 @@ def test_a_hook_that_hangs_or_fails_is_ended_and_seen(machine: Installed) -> Non
     assert "did you mean retention?" in said
 
 
+def test_a_database_is_quiet_in_its_snapshot(machine: Installed) -> None:
+    """The example as it is shipped, and something that stands for MariaDB: it writes whether it is locked."""
+    example = f"/usr/share/doc/{NAME}/examples/quiet-mariadb"
+    state = f"/{TREE}/home/state"
+    fake = (
+        "#!/bin/sh\n"
+        f"trap 'echo at work > {state}' EXIT; trap 'exit 1' TERM\n"
+        f"while read -r line; do case $line in FLUSH*) echo quiet | tee {state};; esac; done\n"
+    )
+    machine.guest.put(fake.encode(), "/usr/local/bin/mariadb", mode=0o755)
+    machine.guest.script(f"install -m 755 {example} /usr/local/sbin/quiet-mariadb; echo at work > {state}")
+    hooks = "".join(
+        f'[[dataset.hooks]]\nwhen = "{when}"\ncommand = ["/usr/local/sbin/quiet-mariadb"]\n'
+        for when in ("before-snapshot", "after-snapshot")
+    )
+    declare(machine, f'[[dataset]]\nname = "{TREE}"\n{hooks}')
+    look(machine)
+    (taken,) = times(machine, f"{TREE}/home")
+    then = machine.guest.script(f"cat /{TREE}/home/.zfs/snapshot/{taken}/state; cat {state}").text
+    assert then == "quiet\nat work\n"
+    # One that cannot be locked is not snapshotted.
+    machine.guest.put(b"#!/bin/sh\nexit 1\n", "/usr/local/bin/mariadb", mode=0o755)
+    done = machine.guest.run([NAME, "run", "--now"], timeout=120)
+    assert not done.ok
+    assert times(machine, f"{TREE}/home") == [taken]
+    machine.guest.script("rm /usr/local/bin/mariadb /usr/local/sbin/quiet-mariadb")
+
+
 def test_what_is_declared_is_what_is_looked_at(machine: Installed) -> None:
     machine.guest.script(f"sed -i s/every.1min/yearly/ {FILE}")
     look(machine)

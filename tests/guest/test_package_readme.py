@@ -74,7 +74,7 @@ def test_from_the_first_backup_to_the_restore(zippy: Installed, typist: Typist) 
 
     # Daily life: what shows, then what changes.
     daily = blocks(section("Daily life"))
-    shown, stands, late, when, _what, numbers, template = daily
+    shown, stands, page, late, when, _what, numbers, template = daily
     status, failed, journal, warnings = typist.type(shown)
     assert "all done" in status.text
     assert f"{NAME}.service" not in failed.text
@@ -84,6 +84,10 @@ def test_from_the_first_backup_to_the_restore(zippy: Installed, typist: Typist) 
     row = table.text.splitlines()[-1].split()
     assert row[:2] == ["zippy/zippy", "offsite:offsite/zippy"]
     assert f"@{row[2]}" in zippy.snapshots("offsite/zippy")
+    typist.type(page)
+    assert "<title>" in zippy.guest.script("cat /tmp/backups/index.html").text
+    zippy.guest.run(["systemctl", "start", f"{NAME}-report"]).check()
+    assert "zippy/zippy" in zippy.guest.script(f"cat /var/cache/{NAME}/report/index.html").text
     for told in typist.type(late):
         assert told.text.startswith("CYBER-ZFS-BACKUP OK - ")
     typist.type(when)

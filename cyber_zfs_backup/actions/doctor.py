@@ -64,7 +64,7 @@ def doctor_on(home: Home, ways: Sequence[Ends], here: Here, past: Journal) -> Ac
     source = asking.look()
     theirs = copies()
     now = home.clock()
-    found = [*examine_timers(here.timers, now, root=here.root)]
+    found = [*examine_timers(here.timers, now, root=here.root, silent=here.silent)]
     for way in here.ways.values():
         found += examine_way(way)
     notes = _read_notes(past)

@@ -19,10 +19,13 @@ from ..hosts.protocol import Finished
 from ..hosts.ssh import SshHost
 from ..hosts.ssh_config import SshSettings
 from ..plan.doctor_here import KeyFile, Timer, Way
+from ..zfs.errors import one_line
+from .doctor_sandbox import SETTINGS, Sandbox, read_sandbox
 
 SERVICE = "cyber-zfs-backup.service"
 _TIMERS = ("cyber-zfs-backup.timer", "cyber-zfs-backup@*.timer")
-_HOMES = ("/home/", "/root/", "/run/user/")
+_BOOTED = Path("/run/systemd/system")
+"""There where systemd runs (sd_booted(3))."""
 
 Run = Callable[[Sequence[str]], Finished]
 """Runs a command on this machine."""
@@ -30,20 +33,30 @@ Run = Callable[[Sequence[str]], Finished]
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What was seen. ``ways`` and ``users`` (who logs in there) are by the ssh destination."""
+    """What was seen. ``ways`` and ``users`` (who logs in there) are by the ssh destination; ``silent`` is why
+    systemd did not answer, where it runs."""
 
     timers: tuple[Timer, ...] | None
     ways: Mapping[str, Way]
     users: Mapping[str, str]
     root: bool = True
+    silent: str = ""
+
+
+class _SilentError(Exception):
+    """systemctl did not answer."""
 
 
 def look_here(ends: Iterable[SourceHost | Destination], run: Run) -> Here:
     """Look at what the ways to these ends need. Runs ``systemctl`` and ``ssh -G``; connects nowhere."""
     ways: dict[str, Way] = {}
     users: dict[str, str] = {}
-    blocks = _show(run, ("ProtectHome",), (SERVICE,)) or []
-    hides = bool(blocks) and blocks[0].get("ProtectHome") in ("yes", "tmpfs")
+    sandbox, timers, silent = read_sandbox({}), None, ""
+    try:
+        sandbox = read_sandbox(next(iter(_show(run, SETTINGS, (SERVICE,))), {}))
+        timers = _timers(run)
+    except _SilentError as error:
+        silent = str(error) if _BOOTED.is_dir() else ""
     for end in ends:
         if not end.ssh or end.ssh in ways:
             continue
@@ -51,26 +64,27 @@ def look_here(ends: Iterable[SourceHost | Destination], run: Run) -> Here:
         try:
             settings = SshHost(end.ssh, config or None).settings
         except HostError as error:
-            ways[end.ssh] = Way(end.ssh, config, (), known=False, known_hosts="", trouble=error.what)
+            ways[end.ssh] = Way(end.ssh, config, (), (), known_hosts="", trouble=error.what)
             continue
         users[end.ssh] = settings.user
-        ways[end.ssh] = _way(settings, config, hides=hides)
-    return Here(_timers(run), ways, users, root=os.geteuid() == 0)
+        ways[end.ssh] = _way(settings, config, sandbox)
+    return Here(timers, ways, users, root=os.geteuid() == 0, silent=silent)
 
 
-def _way(settings: SshSettings, config: str, *, hides: bool) -> Way:
+def _way(settings: SshSettings, config: str, sandbox: Sandbox) -> Way:
     files = (*settings.user_known_hosts, *settings.global_known_hosts)
     bare = None if settings.host_key_alias else settings.hostname
     known = read(files, settings.host_key_name, bare)
     keys = tuple(key for path in settings.identity_files if (key := _key(path)) is not None)
-    matter = (config, *(key.path for key in keys), *settings.user_known_hosts[:1])
+    known_in = tuple(dict.fromkeys(line.file for line in (*known.lines, *known.elsewhere)))
+    matter = (*([config] if config else []), *(key.path for key in keys), *known_in)
     return Way(
         settings.destination,
         config,
         keys,
-        known=bool(known.lines or known.elsewhere),
+        known_in,
         known_hosts=" or ".join(settings.user_known_hosts[:1]) or "any known_hosts",
-        hidden=tuple(path for path in matter if hides and path.startswith(_HOMES)),
+        hidden=tuple(found for path in matter if (found := sandbox.hides(path)) is not None),
     )
 
 
@@ -83,15 +97,12 @@ def _key(path: str) -> KeyFile | None:
     return KeyFile(path, stat.S_IMODE(status.st_mode), status.st_uid, bool(identity and identity.encrypted))
 
 
-def _timers(run: Run) -> tuple[Timer, ...] | None:
+def _timers(run: Run) -> tuple[Timer, ...]:
     wanted = ("Id", "LoadState", "UnitFileState", "ActiveState", "LastTriggerUSec", "Unit")
-    blocks = _show(run, wanted, _TIMERS)
-    if blocks is None:
-        return None
-    loaded = [block for block in blocks if block.get("LoadState") == "loaded"]
+    loaded = [block for block in _show(run, wanted, _TIMERS) if block.get("LoadState") == "loaded"]
     services = [block.get("Unit", "") for block in loaded]
     ends = _show(run, ("Id", "Result"), services) if services else []
-    results = {end.get("Id", ""): end.get("Result", "") for end in ends or ()}
+    results = {end.get("Id", ""): end.get("Result", "") for end in ends}
     return tuple(
         Timer(
             name=block.get("Id", ""),
@@ -107,19 +118,22 @@ def _timers(run: Run) -> tuple[Timer, ...] | None:
 
 def next_run(run: Run) -> datetime | None:
     """When the plain timer fires next; ``None`` where nobody can tell."""
-    blocks = _show(run, ("NextElapseUSecRealtime",), _TIMERS[:1])
+    try:
+        blocks = _show(run, ("NextElapseUSecRealtime",), _TIMERS[:1])
+    except _SilentError:
+        return None
     return _moment(blocks[0].get("NextElapseUSecRealtime", "")) if blocks else None
 
 
-def _show(run: Run, properties: Sequence[str], units: Sequence[str]) -> list[dict[str, str]] | None:
-    """Properties of units, a mapping a unit; ``None`` where systemd does not run here."""
+def _show(run: Run, properties: Sequence[str], units: Sequence[str]) -> list[dict[str, str]]:
+    """Properties of units, a mapping a unit. Raises ``_SilentError``."""
     try:
         argv = ["systemctl", "show", "--timestamp=unix", "-p", ",".join(properties), "--", *units]
         finished = run(argv)
-    except HostError:
-        return None
+    except HostError as error:
+        raise _SilentError(error.what) from None
     if not finished.ok:
-        return None
+        raise _SilentError(one_line(finished))
     blocks = [block for block in finished.stdout.split("\n\n") if block.strip()]
     return [dict(line.partition("=")[::2] for line in block.strip().splitlines()) for block in blocks]
 

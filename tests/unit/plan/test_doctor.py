@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cyber_zfs_backup.plan.doctor_here import KeyFile, Timer, Way, examine_timers, examine_way
+from cyber_zfs_backup.plan.doctor_here import Hidden, KeyFile, Timer, Way, examine_timers, examine_way
 from cyber_zfs_backup.plan.doctor_pools import (
     Permissions,
     Pool,
@@ -224,25 +224,43 @@ def test_a_remedy_says_where_it_is_typed() -> None:
 def test_no_timer_and_no_systemd() -> None:
     assert one("timer", examine_timers((), NOW)).severity is WARNING
     assert one("timer", examine_timers(None, NOW)).severity is GOOD
+    silent = one("timer", examine_timers(None, NOW, silent="systemctl had not ended"))
+    assert (silent.severity, "systemctl had not ended" in silent.what) == (WARNING, True)
 
 
 KEY = KeyFile("/etc/ssh/cyber-zfs-backup.id_ed25519", 0o600, 0, encrypted=False)
-WAY = Way("offsite", "/etc/ssh/x.conf", (KEY,), known=True, known_hosts="/etc/ssh/known")
+WAY = Way("offsite", "/etc/ssh/x.conf", (KEY,), known_in=("/etc/ssh/known",), known_hosts="/etc/ssh/known")
 
 
 @pytest.mark.parametrize(
     ("changes", "bad", "remedy"),
     [
         ({}, [], ""),
-        ({"known": False}, [("known-hosts", FAILS)], "ssh -F /etc/ssh/x.conf offsite"),
+        ({"known_in": ()}, [("known-hosts", FAILS)], "ssh -F /etc/ssh/x.conf offsite"),
         ({"keys": ()}, [("key", FAILS)], "setup sender"),
         ({"keys": (replace(KEY, mode=0o640),)}, [("key", FAILS)], f"chmod 600 {KEY.path}"),
         ({"keys": (replace(KEY, mode=0o400),)}, [], ""),
         ({"keys": (replace(KEY, owner=1000),)}, [("key", WARNING)], f"chown root: {KEY.path}"),
         ({"keys": (replace(KEY, encrypted=True),)}, [("key", FAILS)], "ssh-keygen -p"),
         ({"keys": (replace(KEY, encrypted=True), KEY)}, [], ""),
-        ({"hidden": ("/root/.ssh/id",)}, [("ssh", FAILS)], "ProtectHome=read-only"),
-        ({"trouble": "ssh refuses its configuration", "known": False}, [("ssh", FAILS)], "/etc/ssh/x.conf"),
+        ({"hidden": (Hidden("/root/x.conf", "ProtectHome"),)}, [("ssh", FAILS)], "ProtectHome=read-only"),
+        ({"hidden": (Hidden(KEY.path, "PrivateTmp"),)}, [("ssh", FAILS)], "move it to /etc/ssh"),
+        (
+            {"hidden": (Hidden(KEY.path, "CapabilityBoundingSet", "/home/bob"),)},
+            [("ssh", FAILS)],
+            "as root's own",
+        ),
+        ({"hidden": (Hidden("/etc/ssh/known", "PrivateTmp"),)}, [("ssh", FAILS)], "move it to /etc/ssh"),
+        # Another file has the host key, too.
+        (
+            {
+                "hidden": (Hidden("/root/known", "ProtectHome"),),
+                "known_in": ("/root/known", "/etc/ssh/known"),
+            },
+            [],
+            "",
+        ),
+        ({"trouble": "ssh refuses its configuration", "known_in": ()}, [("ssh", FAILS)], "/etc/ssh/x.conf"),
     ],
 )
 def test_the_way(changes: dict[str, object], bad: list[tuple[str, Severity]], remedy: str) -> None:
@@ -251,10 +269,16 @@ def test_the_way(changes: dict[str, object], bad: list[tuple[str, Severity]], re
     assert all(remedy in finding.remedy for finding in found)
 
 
+@pytest.mark.parametrize(("path", "kind"), [(KEY.path, "key"), ("/etc/ssh/known", "known-hosts")])
+def test_what_the_service_does_not_see_is_not_said_to_be_well(path: str, kind: str) -> None:
+    assert one(kind, examine_way(WAY)).severity is GOOD
+    assert not of(kind, examine_way(replace(WAY, hidden=(Hidden(path, "PrivateTmp"),))))
+
+
 def test_every_finding_that_is_not_good_has_a_remedy_and_the_worst_counts() -> None:
     found = [
         *side(version=Version("2.0.3", "2.0.3"), pool=replace(POOL, health="DEGRADED", allocated=10 * TIB)),
-        *examine_way(replace(WAY, keys=(), known=False)),
+        *examine_way(replace(WAY, keys=(), known_in=())),
     ]
     assert all(finding.remedy for finding in found if finding.severity is not GOOD)
     assert worst(found) is FAILS

@@ -19,10 +19,13 @@ from ..hosts.protocol import Finished
 from ..hosts.ssh import SshHost
 from ..hosts.ssh_config import SshSettings
 from ..plan.doctor_here import KeyFile, Timer, Way
+from ..zfs.errors import one_line
+from .doctor_sandbox import SETTINGS, Sandbox, read_sandbox
 
 SERVICE = "cyber-zfs-backup.service"
-_TIMERS = ("cyber-zfs-backup.timer", "cyber-zfs-backup@*.timer")
-_HOMES = ("/home/", "/root/", "/run/user/")
+_TIMERS = ("cyber-zfs-backup.timer", "cyber-zfs-backup-run.timer", "cyber-zfs-backup@*.timer")
+_BOOTED = Path("/run/systemd/system")
+"""There where systemd runs (sd_booted(3))."""
 
 Run = Callable[[Sequence[str]], Finished]
 """Runs a command on this machine."""
@@ -30,12 +33,14 @@ Run = Callable[[Sequence[str]], Finished]
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What was seen. ``ways`` and ``users`` (who logs in there) are by the ssh destination."""
+    """What was seen. ``ways`` and ``users`` (who logs in there) are by the ssh destination; ``silent`` is why
+    systemd did not answer, where it runs."""
 
     timers: tuple[Timer, ...] | None
     ways: Mapping[str, Way]
     users: Mapping[str, str]
     root: bool = True
+    silent: str = ""
 
     def reachable(self, destinations: Iterable[Destination]) -> tuple[Destination, ...]:
         """Those that can be asked: not where ssh cannot even read its configuration."""
@@ -44,12 +49,20 @@ class Here:
         )
 
 
+class SilentError(Exception):
+    """systemctl did not answer."""
+
+
 def look_here(ends: Iterable[SourceHost | Destination], run: Run) -> Here:
     """Look at what the ways to these ends need. Runs ``systemctl`` and ``ssh -G``; connects nowhere."""
     ways: dict[str, Way] = {}
     users: dict[str, str] = {}
-    blocks = show_units(run, ("ProtectHome",), (SERVICE,)) or []
-    hides = bool(blocks) and blocks[0].get("ProtectHome") in ("yes", "tmpfs")
+    sandbox, timers, silent = read_sandbox({}), None, ""
+    try:
+        sandbox = read_sandbox(next(iter(show_units(run, SETTINGS, (SERVICE,))), {}))
+        timers = _timers(run)
+    except SilentError as error:
+        silent = str(error) if _BOOTED.is_dir() else ""
     for end in ends:
         if not end.ssh or end.ssh in ways:
             continue
@@ -57,26 +70,27 @@ def look_here(ends: Iterable[SourceHost | Destination], run: Run) -> Here:
         try:
             settings = SshHost(end.ssh, config or None).settings
         except HostError as error:
-            ways[end.ssh] = Way(end.ssh, config, (), known=False, known_hosts="", trouble=error.what)
+            ways[end.ssh] = Way(end.ssh, config, (), (), known_hosts="", trouble=error.what)
             continue
         users[end.ssh] = settings.user
-        ways[end.ssh] = _way(settings, config, hides=hides)
-    return Here(_timers(run), ways, users, root=os.geteuid() == 0)
+        ways[end.ssh] = _way(settings, config, sandbox)
+    return Here(timers, ways, users, root=os.geteuid() == 0, silent=silent)
 
 
-def _way(settings: SshSettings, config: str, *, hides: bool) -> Way:
+def _way(settings: SshSettings, config: str, sandbox: Sandbox) -> Way:
     files = (*settings.user_known_hosts, *settings.global_known_hosts)
     bare = None if settings.host_key_alias else settings.hostname
     known = read(files, settings.host_key_name, bare)
     keys = tuple(key for path in settings.identity_files if (key := _key(path)) is not None)
-    matter = (config, *(key.path for key in keys), *settings.user_known_hosts[:1])
+    known_in = tuple(dict.fromkeys(line.file for line in (*known.lines, *known.elsewhere)))
+    matter = (*([config] if config else []), *(key.path for key in keys), *known_in)
     return Way(
         settings.destination,
         config,
         keys,
-        known=bool(known.lines or known.elsewhere),
+        known_in,
         known_hosts=" or ".join(settings.user_known_hosts[:1]) or "any known_hosts",
-        hidden=tuple(path for path in matter if hides and path.startswith(_HOMES)),
+        hidden=tuple(found for path in matter if (found := sandbox.hides(path)) is not None),
     )
 
 
@@ -89,15 +103,12 @@ def _key(path: str) -> KeyFile | None:
     return KeyFile(path, stat.S_IMODE(status.st_mode), status.st_uid, bool(identity and identity.encrypted))
 
 
-def _timers(run: Run) -> tuple[Timer, ...] | None:
+def _timers(run: Run) -> tuple[Timer, ...]:
     wanted = ("Id", "LoadState", "UnitFileState", "ActiveState", "LastTriggerUSec", "Unit")
-    blocks = show_units(run, wanted, _TIMERS)
-    if blocks is None:
-        return None
-    loaded = [block for block in blocks if block.get("LoadState") == "loaded"]
+    loaded = [block for block in show_units(run, wanted, _TIMERS) if block.get("LoadState") == "loaded"]
     services = [block.get("Unit", "") for block in loaded]
     ends = show_units(run, ("Id", "Result"), services) if services else []
-    results = {end.get("Id", ""): end.get("Result", "") for end in ends or ()}
+    results = {end.get("Id", ""): end.get("Result", "") for end in ends}
     return tuple(
         Timer(
             name=block.get("Id", ""),
@@ -113,23 +124,27 @@ def _timers(run: Run) -> tuple[Timer, ...] | None:
 
 def next_run(run: Run) -> datetime | None:
     """When the plain timer fires next; ``None`` where nobody can tell."""
-    blocks = show_units(run, ("NextElapseUSecRealtime",), _TIMERS[:1])
+    try:
+        blocks = show_units(run, ("NextElapseUSecRealtime",), _TIMERS[:1])
+    except SilentError:
+        return None
     return unit_moment(blocks[0].get("NextElapseUSecRealtime", "")) if blocks else None
 
 
-def show_units(run: Run, properties: Sequence[str], units: Sequence[str]) -> list[dict[str, str]] | None:
-    """Properties of units, a mapping a unit; ``None`` where systemd does not run here."""
+def show_units(run: Run, properties: Sequence[str], units: Sequence[str]) -> list[dict[str, str]]:
+    """Properties of units, a mapping a unit. Raises ``SilentError``."""
     try:
         argv = ["systemctl", "show", "--timestamp=unix", "-p", ",".join(properties), "--", *units]
         finished = run(argv)
-    except HostError:
-        return None
+    except HostError as error:
+        raise SilentError(error.what) from None
     if not finished.ok:
-        return None
+        raise SilentError(one_line(finished))
     blocks = [block for block in finished.stdout.split("\n\n") if block.strip()]
     return [dict(line.partition("=")[::2] for line in block.strip().splitlines()) for block in blocks]
 
 
 def unit_moment(text: str) -> datetime | None:
+    """A time as ``show_units`` has it; ``None`` for never."""
     found = re.fullmatch(r"@(\d{1,12})", text)
     return datetime.fromtimestamp(int(found[1]), UTC) if found and int(found[1]) else None

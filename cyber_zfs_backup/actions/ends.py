@@ -16,6 +16,8 @@ from ..zfs.client import Zfs
 from ..zfs.parse import Properties, Property
 from .result import Surface
 
+_INHERITED = "inherited from "
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -99,7 +101,13 @@ class SourceMissingError(UsageError):
 
 
 class DamagedRecordError(Exception):
-    """One of our properties on the source holds something that we did not write."""
+    """One of our properties on the source holds something that we did not write: ``what`` it is, on which
+    dataset, and what mends it."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        self.what = what
+        self.remedy = remedy
+        super().__init__(f"{what}; {remedy}")
 
 
 def tell_plan(ends: Home, action: str, lines: Iterable[str]) -> None:
@@ -129,11 +137,22 @@ def read_source(ends: Home) -> SourceFacts:
     Raises ``SourceMissingError``, ``UsageError`` for an exclude pattern that hits the root,
     ``DamagedRecordError``, ``ZfsError``.
     """
-    root = ends.job.dataset
-    about = ends.source.tree_properties(root)
+    return source_facts(ends.job, read_properties(ends))
+
+
+def read_properties(ends: Home) -> Properties:
+    """What ``read_source`` asks. Raises ``SourceMissingError``, ``ZfsError``."""
+    about = ends.source.tree_properties(ends.job.dataset)
     if about is None:
         raise _missing(ends)
-    part = _taking_part(ends.job, about)
+    return about
+
+
+def source_facts(job: Job, about: Properties) -> SourceFacts:
+    """What the properties of the job's tree tell. Raises ``UsageError`` for an exclude pattern that hits the
+    root, ``DamagedRecordError``."""
+    root = job.dataset
+    part = _taking_part(job, about)
     return SourceFacts(
         root=root,
         about=about,
@@ -202,7 +221,7 @@ def _ledgers(root: str, about: Properties) -> dict[str, Ledger]:
     for name, each in about.items():
         path = relative(root, name)
         for tag, value in properties.local_values(each, properties.BASE_PREFIX).items():
-            record = _record(name, tag, value, root)
+            record = record_of(name, tag, value, root)
             if path:
                 lagging.setdefault(tag, {})[path] = record
             else:
@@ -221,15 +240,34 @@ def _neighbours(root: str, about: Properties) -> Iterator[Neighbour]:
             tag = full.removeprefix(properties.BASE_PREFIX)
             if tag == full:
                 continue
-            if (not path and prop.source.startswith("inherited")) or (
+            if (not path and keeper_of(name, prop) != name) or (
                 path and prop.source == "local" and _begins_here(tag, prop.value, each["guid"].value)
             ):
                 lagging = {
-                    relative(root, below): _record(below, tag, found[full].value, root)
+                    relative(root, below): record_of(below, tag, found[full].value, root)
                     for below, found in about.items()
                     if below.startswith(f"{name}/") and full in found and found[full].source == "local"
                 }
-                yield Neighbour(path, tag, Ledger(_record(name, tag, prop.value, root), lagging))
+                keeper = keeper_of(name, prop)
+                record = record_of(keeper, tag, prop.value, root if path else keeper)
+                yield Neighbour(path, tag, Ledger(record, lagging))
+
+
+def keeper_of(name: str, prop: Property) -> str:
+    """The dataset on which a property of ours stands that ``name`` shows: itself, or one above it."""
+    return prop.source.removeprefix(_INHERITED) if prop.source.startswith(_INHERITED) else name
+
+
+def jobs_within(facts: SourceFacts) -> Iterator[Neighbour]:
+    """The ledgers of which no record lies outside the tree: its own, and those of jobs that begin below.
+
+    A record on the root may be that of a dataset which lags in a tree further up.
+    """
+    guid = facts.about[facts.root]["guid"].value
+    for tag, ledger in facts.ledgers.items():
+        if _stands_for(tag, ledger.root.to, guid):
+            yield Neighbour("", tag, ledger)
+    yield from (each for each in facts.neighbours if each.begins)
 
 
 def _begins_here(tag: str, value: str, guid: str) -> bool:
@@ -238,15 +276,23 @@ def _begins_here(tag: str, value: str, guid: str) -> bool:
         label = decode(value).to
     except LedgerError:
         return False
+    return _stands_for(tag, label, guid)
+
+
+def _stands_for(tag: str, label: str, guid: str) -> bool:
+    """Whether a tag is that of the destination with this label, for the tree whose root has that GUID."""
     cuts = (position for position, letter in enumerate(label) if letter == ":")
     return any(destination_tag(int(guid), label[:cut], label[cut + 1 :]) == tag for cut in cuts)
 
 
-def _record(name: str, tag: str, value: str, root: str) -> Record:
+def record_of(name: str, tag: str, value: str, root: str) -> Record:
+    """The record that a property of the dataset ``name`` holds, for the destination's tag; ``root`` is the
+    tree that ``forget`` would be told. Raises ``DamagedRecordError``."""
     try:
         return decode(value)
     except LedgerError as error:
         raise DamagedRecordError(
-            f"{name}: property {properties.BASE_PREFIX}{tag}: {error}; look at it with `zfs get`, and if it "
-            f"is damaged remove it and its holds with: cyber-zfs-backup forget {tag} --dataset {root}"
+            f"{name}: property {properties.BASE_PREFIX}{tag}: {error}",
+            "look at it with `zfs get`, and if it is damaged remove it and its holds with: "
+            f"cyber-zfs-backup forget {tag} --dataset {root}",
         ) from None

@@ -21,7 +21,7 @@ from ..plan.lateness import BELOW
 from ..plan.telling import Seen, together
 from ..plan.telling_text import moment
 from ..plan.told import Topic, Trouble
-from .doctor_here import SERVICE, Run, show_units, unit_moment
+from .doctor_here import SERVICE, Run, SilentError, show_units, unit_moment
 from .result import ActionResult, Outcome
 
 SERVICES = (
@@ -106,7 +106,7 @@ def guessed_look(dataset: str, runs: Sequence[Finished], run: Run) -> tuple[Look
     that only receives, or that is not set up yet. It is late once two of the timer's runs are missing.
     """
     ours = [each for each in runs if each.dataset == dataset]
-    blocks = show_units(run, ("ActiveState", "LastTriggerUSec", "NextElapseUSecRealtime"), (TIMER,))
+    blocks = _shown(run, ("ActiveState", "LastTriggerUSec", "NextElapseUSecRealtime"), (TIMER,))
     if not ours or not blocks or blocks[0].get("ActiveState") != "active":
         return ()
     last, coming = (
@@ -185,10 +185,17 @@ def _failed(run: Finished) -> Trouble:
 
 
 def units(run: Run) -> tuple[Unit, ...] | None:
-    """Our services that systemd knows now; ``None`` where it does not run here."""
+    """Our services that systemd knows now; ``None`` where it does not answer, or does not run here."""
     names = ("Id", "ActiveState", "Result", "ExecMainStatus", "ExecMainStartTimestamp")
-    blocks = show_units(run, names, SERVICES)
+    blocks = _shown(run, names, SERVICES)
     return None if blocks is None else tuple(map(_unit, blocks))
+
+
+def _shown(run: Run, names: Sequence[str], units: Sequence[str]) -> list[dict[str, str]] | None:
+    try:
+        return show_units(run, names, units)
+    except SilentError:
+        return None
 
 
 def _unit(block: Mapping[str, str]) -> Unit:

@@ -124,10 +124,10 @@ DOCTOR = """\
 Look at both ends and at the way between them, and say, a line for each thing that is wrong, what it is and
 the command that mends it: versions and features of ZFS, health, room and growth of the pools, clocks,
 permissions, mount points of the copy, encryption and keys, partial receives, holds and bookmarks that nobody
-needs any more, snapshots in the future, timers, ssh's configuration, keys and known hosts. With -v also what
-is as it should be. Changes nothing; how much of each pool is used is noted in
-/var/lib/cyber-zfs-backup/pools.jsonl, for its growth. Exit 0 where all is well, 1 with warnings, 2 where a
-backup would fail.
+needs any more, snapshots in the future, timers, ssh's configuration, keys and known hosts. What could not be
+asked is told as well. With -v also what is as it should be. Changes nothing; how much of each pool is used is
+noted in /var/lib/cyber-zfs-backup/pools.jsonl, for its growth. Exit 0 where all is well, 1 with warnings, 2
+where a backup would fail.
 """
 
 DECLARED = """\

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A check-up of a tree and its copy: what is kept for whom, what hangs, what would mount. Pure."""
+"""A check-up of a tree and its copy: what is kept for whom, what hangs, what would mount. Pure.
+
+What could not be asked is ``None``, or a tree that is not ``complete``: of that nothing is said to be well.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from shlex import quote
@@ -11,7 +14,7 @@ from shlex import quote
 from ..model.names import is_within, join, own_time
 from ..model.trees import Tree
 from .findings import Finding, fails, good, some, typed, warning
-from .ledger import Ledger
+from .ledger import Ledger, Record
 
 FUTURE = timedelta(seconds=60)
 """A name that is so far ahead of now is no matter of clocks that differ a little."""
@@ -22,14 +25,26 @@ BASE_AGE = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
+class Stray:
+    """Snapshots (by their full names) with a hold of ours, its ``tag`` as zfs has it; ``to`` is whom it is
+    for."""
+
+    tag: str
+    to: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """What the source keeps. ``ledgers`` are the records by their tags; ``nested`` are tags of other jobs
-    whose tree contains this one or lies in it. ``holds`` and ``marks`` count what carries a tag."""
+    whose tree contains this one or lies in it. ``holds`` and ``marks`` count what carries a tag; ``strays``
+    are what is held for a destination on record, and not named by its record."""
 
     ledgers: Mapping[str, Ledger]
     nested: frozenset[str] = frozenset()
-    holds: Mapping[str, int] = field(default_factory=dict)
-    marks: Mapping[str, int] = field(default_factory=dict)
+    holds: Mapping[str, int] | None = field(default_factory=dict)
+    marks: Mapping[str, int] | None = field(default_factory=dict)
+    strays: tuple[Stray, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +67,16 @@ class Key:
 @dataclass(frozen=True, slots=True)
 class Copy:
     """The receiver's tree, and what goes with it by its paths. ``unfinished`` is the name of the snapshot
-    that each resume token asks for, or ``None`` where the source cannot go on from it."""
+    that each resume token asks for, or ``None`` where the source cannot go on from it; a token is not in it
+    where the source could not be asked. ``damaged`` are datasets whose token, perhaps, cannot be read."""
 
     where: str
     tree: Tree
     way_options: str = ""
     unfinished: Mapping[str, str | None] = field(default_factory=dict)
     still: Mapping[str, Still] = field(default_factory=dict)
-    keys: Mapping[str, Key] = field(default_factory=dict)
+    keys: Mapping[str, Key] | None = field(default_factory=dict)
+    damaged: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +104,13 @@ def examine_source(source: Source, now: datetime) -> Iterator[Finding]:
         yield good("encryption", source.where, what)
 
 
-def examine_copy(source: Source, copy: Copy, now: datetime) -> Iterator[Finding]:
-    """What the copy shows, and what it shows beside the source."""
+def examine_copy(source: Source | None, copy: Copy, now: datetime) -> Iterator[Finding]:
+    """What the copy shows, and what it shows beside the source, where that could be read."""
     # On the source expire refuses to work; there it only stays longer than it should.
     yield from _future(copy.tree, copy.where, copy.way_options, now, stops=False)
     yield from _tokens(copy, now)
     yield from _encryption(source, copy)
-    yield from _mounts(source, copy)
+    yield from _mounts(copy, frozenset() if source is None else source.live)
     yield from _clones(copy)
 
 
@@ -108,37 +125,69 @@ def _future(tree: Tree, where: str, options: str, now: datetime, *, stops: bool)
         what = f"the snapshot {name} of {tree.root} is dated in the future"
         remedy = f"cyber-zfs-backup quarantine {name} {options}"
         yield (fails if stops else warning)("future", where, what, remedy)
-    if not names:
+    if not names and tree.complete:
         yield good("future", where, f"no snapshot of {tree.root} is dated in the future")
 
 
 def _leaks(source: Source) -> Iterator[Finding]:
     kept = source.kept
+    holds, marks = kept.holds or {}, kept.marks or {}
     known = {*kept.ledgers, *kept.nested}
-    lost = sorted({*kept.holds, *kept.marks} - known)
+    lost = sorted({*holds, *marks} - known)
     for tag in lost:
-        has = [(kept.holds.get(tag, 0), "holds"), (kept.marks.get(tag, 0), "bookmarks")]
+        has = [(holds.get(tag, 0), "holds"), (marks.get(tag, 0), "bookmarks")]
         told = " and ".join(f"{count} {what}" for count, what in has if count)
         what = f"{told} of {source.tree.root} are for a destination ({tag}) that is on no record"
         yield warning("leaked", source.where, what, f"cyber-zfs-backup forget {tag} {source.tree_options}")
-    if not lost:
-        yield good(
-            "leaked", source.where, "every hold and bookmark of ours belongs to a destination on record"
-        )
+    for stray in kept.strays:
+        held = f"{some(stray.names)}: held for {stray.to}, whose record does not name it"
+        # The next push names what it finds to be of use after all: a base that somebody has renamed, say.
+        command = f"zfs release {stray.tag} {' '.join(map(quote, stray.names))}"
+        remedy = f"push to it again; what is still told then: {typed(source.where, command)}"
+        yield warning("leaked", source.where, f"{held}, so that no run lets it go", remedy)
+    if not (lost or kept.strays) and kept.holds is not None and kept.marks is not None:
+        what = "every hold and bookmark of ours belongs to a destination on record"
+        yield good("leaked", source.where, what)
+
+
+def unnamed(ledger: Ledger, begins: str, held: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """What is held (path and name of a snapshot) of the tree at ``begins`` and not named by its ledger.
+
+    The order of a push's writes (``plan/ledger.py``) leaves no such thing behind, whenever it dies.
+    """
+    return frozenset(
+        (path, name) for path, name in held if is_within(begins, path) and name not in ledger.names_for(path)
+    )
 
 
 def _forgotten(source: Source, now: datetime) -> Iterator[Finding]:
     for tag, ledger in sorted(source.kept.ledgers.items()):
-        times = [own_time(name) for name in (ledger.root.base, *ledger.root.pending) if name]
-        newest = max((time for time in times if time is not None), default=None)
-        if newest is not None and now - newest > BASE_AGE:
-            days = (now - newest) // timedelta(days=1)
-            yield warning(
-                "forgotten",
-                source.where,
-                f"{ledger.root.to} has got nothing for {days} days, and keeps what has been there since then",
-                f"push to it again, or where it is gone: cyber-zfs-backup forget {tag} {source.tree_options}",
-            )
+        # The oldest base counts, and not the newest name on record: each dataset keeps all that has come
+        # since its own base, however far the others are, and a pending target frees nothing before it has
+        # arrived. The root's record speaks for all that have none of their own.
+        records = {"": ledger.root, **ledger.lagging}
+        since = {path: when for path, record in records.items() if (when := _since(record)) is not None}
+        late = sorted((when, path) for path, when in since.items() if now - when > BASE_AGE)
+        if not late:
+            continue
+        (oldest, path), *others = late
+        full, days = source.tree.full(path), (now - oldest).days
+        what = f"{ledger.root.to} has confirmed nothing of {full} for {days} days"
+        more = f" (and of {len(others)} more for over {BASE_AGE.days})" if others else ""
+        # A base that a bookmark keeps needs no snapshot.
+        held = not all(records[path].marked for _when, path in late)
+        yield warning(
+            "forgotten",
+            source.where,
+            f"{what}{more}{', and keeps what has been there since then' if held else ''}",
+            f"push to it again, or where it is gone: cyber-zfs-backup forget {tag} {source.tree_options}",
+        )
+
+
+def _since(record: Record) -> datetime | None:
+    """From when on a record keeps snapshots, as far as their names tell."""
+    times = (own_time(name) for name in (record.base, *record.pending) if name)
+    return min((time for time in times if time is not None), default=None)
 
 
 def _tokens(copy: Copy, now: datetime) -> Iterator[Finding]:
@@ -162,13 +211,15 @@ def _tokens(copy: Copy, now: datetime) -> Iterator[Finding]:
                 what,
                 f"push again: it goes on; else {typed(copy.where, f'zfs receive -A {quote(full)}')}",
             )
-    if not copy.unfinished:
+    left = copy.unfinished or any(dataset.resume_token for dataset in copy.tree.datasets.values())
+    if not (left or copy.damaged):
         yield good("token", copy.where, "no partial receive is left")
 
 
-def _encryption(source: Source, copy: Copy) -> Iterator[Finding]:
+def _encryption(source: Source | None, copy: Copy) -> Iterator[Finding]:
+    keys = copy.keys or {}
     mixed = False
-    for path, mine in source.tree.datasets.items():
+    for path, mine in source.tree.datasets.items() if source is not None else ():
         theirs = copy.tree.datasets.get(path)
         if theirs is None or not theirs.snapshots or mine.encrypted == theirs.encrypted:
             continue
@@ -182,7 +233,7 @@ def _encryption(source: Source, copy: Copy) -> Iterator[Finding]:
             )
             yield fails("encryption", copy.where, what, remedy)
             continue
-        key = copy.keys.get(path, Key())
+        key = keys.get(path, Key())
         what = f"{full} is encrypted there and not on the source: it is sent in clear over the line"
         if key.status == "unavailable":
             yield fails(
@@ -199,7 +250,7 @@ def _encryption(source: Source, copy: Copy) -> Iterator[Finding]:
                 what,
                 typed(copy.where, f"zfs load-key {quote(key.root or full)}, after each boot"),
             )
-    for path, key in copy.keys.items():
+    for path, key in keys.items():
         if key.root and not is_within(copy.tree.root, key.root):
             mixed = True
             what = f"{copy.tree.full(path)} has the key of {key.root}, which is not part of the copy"
@@ -207,18 +258,18 @@ def _encryption(source: Source, copy: Copy) -> Iterator[Finding]:
                 "encryption", copy.where, what, f"keep the key of {key.root}: without it this is lost"
             )
             break
-    if not mixed:
+    if not mixed and source is not None and copy.tree.complete and copy.keys is not None:
         yield good("encryption", copy.where, "each dataset is encrypted as its source is")
 
 
-def _mounts(source: Source, copy: Copy) -> Iterator[Finding]:
+def _mounts(copy: Copy, live: frozenset[str]) -> Iterator[Finding]:
     told = False
     for path, still in copy.still.items():
         full = copy.tree.full(path)
         calm = f"zfs set mountpoint=none {quote(full)}"
         if still.mountpoint.startswith("/") and still.canmount == "on":
             told = True
-            shadows = still.mountpoint == "/" or still.mountpoint in source.live
+            shadows = still.mountpoint == "/" or still.mountpoint in live
             over = ", where the source's own data are mounted" if shadows else ""
             what = f"{full} mounts at {still.mountpoint}{over}"
             yield warning("mount", copy.where, what, typed(copy.where, calm))

@@ -25,6 +25,11 @@ class Timer:
     result: str
     service: str
 
+    @property
+    def on(self) -> bool:
+        """Whether it starts anything."""
+        return self.enabled in ("enabled", "enabled-runtime", "static", "generated") and self.active
+
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
@@ -38,16 +43,27 @@ class KeyFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Hidden:
+    """A file that the service's sandbox keeps from it: by which setting, and ``at`` which folder or file its
+    way ends, where that is not plain."""
+
+    path: str
+    setting: str
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Way:
-    """How ssh goes to a destination. ``config`` is the file that says so, empty for ssh's own; ``known`` is
-    whether a host key is known; ``hidden`` are files that the service's sandbox hides from it."""
+    """How ssh goes to a destination. ``config`` is the file that says so, empty for ssh's own; ``known_in``
+    are the files that have a host key, ``known_hosts`` names where one would be; ``hidden`` are those of all
+    these files that the service does not see."""
 
     destination: str
     config: str
     keys: tuple[KeyFile, ...]
-    known: bool
+    known_in: tuple[str, ...]
     known_hosts: str
-    hidden: tuple[str, ...] = ()
+    hidden: tuple[Hidden, ...] = ()
     trouble: str = ""
     """What ssh says where it cannot even read its configuration."""
 
@@ -58,25 +74,34 @@ class Way:
 
 
 def examine_timers(
-    timers: tuple[Timer, ...] | None, now: datetime, *, root: bool = True
+    timers: tuple[Timer, ...] | None, now: datetime, *, root: bool = True, silent: str = ""
 ) -> Iterator[Finding]:
-    """``None``: this machine has no systemd, and something else starts the backup. ``root``: root runs
-    this."""
+    """``None``: this machine has no systemd, and something else starts the backup; or it has, and ``silent``
+    is why it did not answer. ``root``: root runs this."""
+    if silent:
+        what = f"systemd does not tell of its timers, nor of the service: {silent}"
+        yield warning("timer", HERE, what, "systemctl status; then run this again")
+        return
     if timers is None:
         yield good("timer", HERE, "there is no systemd here: what starts the backup was not looked at")
         return
     if not timers:
         remedy = "apt install ./cyber-zfs-backup_*.deb, or start it from cron"
         yield warning("timer", HERE, "there is no timer: nothing starts a backup by itself", remedy)
+    # Of the package's own, one for a command line and one for the configuration file, either is enough.
+    needless = {"cyber-zfs-backup.timer", "cyber-zfs-backup-run.timer"}
+    if not any(timer.on for timer in timers):
+        needless.remove("cyber-zfs-backup.timer")
     for timer in timers:
-        yield from _timer(timer, now)
+        if timer.on or timer.name not in needless:
+            yield from _timer(timer, now)
     if timers and not root:
         what = "the service runs as root, and this user's ssh files and permissions may be others"
         yield warning("user", HERE, what, "run it as root: sudo cyber-zfs-backup doctor")
 
 
 def _timer(timer: Timer, now: datetime) -> Iterator[Finding]:
-    if timer.enabled not in ("enabled", "enabled-runtime", "static", "generated") or not timer.active:
+    if not timer.on:
         active = "active" if timer.active else "not active"
         what = f"{timer.name} is {timer.enabled or 'not enabled'} and {active}"
         remedy = f"systemctl enable --now {timer.name}"
@@ -98,25 +123,36 @@ def examine_way(way: Way) -> Iterator[Finding]:
     if way.trouble:
         yield fails("ssh", HERE, way.trouble, f"mend {way.config or '~/.ssh/config'}")
         return
-    yield from _hidden(way)
-    if way.known:
+    hidden = {each.path for each in way.hidden}
+    known = [path for path in way.known_in if path not in hidden]
+    for each in way.hidden:
+        # It is enough that one file has the host key.
+        if each.path not in way.known_in or not known:
+            yield _hidden(each)
+    if known:
         yield good("known-hosts", HERE, f"the host key of {way.destination} is known")
-    else:
+    elif not way.known_in:
         what = f"no host key of {way.destination} is in {way.known_hosts}"
         remedy = f"cyber-zfs-backup setup sender shows and adds it; by hand: {way.ssh} {way.destination}"
         yield fails("known-hosts", HERE, what, remedy)
     yield from _keys(way)
 
 
-def _hidden(way: Way) -> Iterator[Finding]:
-    for path in way.hidden:
-        what = f"{path} is hidden from cyber-zfs-backup.service (ProtectHome)"
-        remedy = "move it to /etc/ssh and name it in the ssh configuration, or set ProtectHome=read-only"
-        yield fails("ssh", HERE, what, remedy)
+def _hidden(file: Hidden) -> Finding:
+    what = f"{file.path} is hidden from cyber-zfs-backup.service ({file.setting})"
+    remedy = "move it to /etc/ssh and name it in the ssh configuration"
+    if file.setting == "ProtectHome":
+        remedy = f"{remedy}, or set ProtectHome=read-only"
+    elif file.at:
+        what = f"{file.path} is hidden from cyber-zfs-backup.service: {file.at} is another user's alone"
+        remedy = f"{remedy}, as root's own; in its sandbox root has no right to what is another's"
+    return fails("ssh", HERE, what, remedy)
 
 
 def _keys(way: Way) -> Iterator[Finding]:
-    usable = [key for key in way.keys if not key.encrypted]
+    hidden = {each.path for each in way.hidden}
+    plain = [key for key in way.keys if not key.encrypted]
+    usable = [key for key in plain if key.path not in hidden]
     for key in way.keys:
         if key.mode & 0o077:
             what = f"{key.path} can be read by others (mode {key.mode:04o}): ssh refuses such a key"
@@ -132,8 +168,8 @@ def _keys(way: Way) -> Iterator[Finding]:
             "cyber-zfs-backup setup sender makes one; or name it with IdentityFile in the ssh configuration"
         )
         yield fails("key", HERE, what, remedy)
-    elif not usable:
+    elif not plain:
         what = f"every key for {way.destination} has a passphrase, and nobody types it at night"
         yield fails("key", HERE, what, f"ssh-keygen -p -f {quote(way.keys[0].path)} -N ''")
-    elif all(not key.mode & 0o077 for key in usable):
+    elif usable and all(not key.mode & 0o077 for key in usable):
         yield good("key", HERE, f"the key for {way.destination} is {usable[0].path}")

@@ -49,15 +49,15 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A pool as ``zpool`` shows it, in bytes. ``errors`` is the status's last word; ``past`` is oldest
-    first."""
+    """A pool as ``zpool`` shows it, in bytes. ``errors`` is the status's last word, ``None`` where that was
+    not told; ``past`` is oldest first."""
 
     name: str
     size: int
     allocated: int
     free: int
     health: str
-    errors: str = ""
+    errors: str | None = None
     past: tuple[Usage, ...] = ()
 
 
@@ -105,7 +105,7 @@ def examine_side(side: Side, now: datetime) -> Iterator[Finding]:
     if side.version is not None:
         yield _version(side.where, side.version)
     if side.pool is not None:
-        yield _health(side.where, side.pool)
+        yield from _health(side.where, side.pool)
         yield _capacity(side.where, side.pool)
         yield from _growth(side.where, side.pool, now)
     if side.permissions is not None:
@@ -136,20 +136,21 @@ def _version(where: str, version: Version) -> Finding:
     return good("zfs-version", where, f"OpenZFS {version.module}")
 
 
-def _health(where: str, pool: Pool) -> Finding:
+def _health(where: str, pool: Pool) -> Iterator[Finding]:
     look = f"zpool status -v {pool.name}"
     if pool.health not in ("ONLINE", "DEGRADED"):
         what = f"pool {pool.name} is {pool.health}"
-        return fails("pool-health", where, what, typed(where, f"{look} says what to do"))
-    if pool.health == "DEGRADED":
+        yield fails("pool-health", where, what, typed(where, f"{look} says what to do"))
+    elif pool.health == "DEGRADED":
         what = f"pool {pool.name} is DEGRADED: a further disk that fails may cost data"
-        return warning(
+        yield warning(
             "pool-health", where, what, typed(where, f"{look}, then zpool replace {pool.name} DISK")
         )
-    if pool.errors not in ("", "No known data errors"):
+    elif pool.errors in ("", "No known data errors"):
+        yield good("pool-health", where, f"pool {pool.name} is ONLINE")
+    elif pool.errors is not None:
         what = f"pool {pool.name} has errors: {pool.errors}"
-        return warning("pool-health", where, what, typed(where, f"{look} names the files; restore them"))
-    return good("pool-health", where, f"pool {pool.name} is ONLINE")
+        yield warning("pool-health", where, what, typed(where, f"{look} names the files; restore them"))
 
 
 def _capacity(where: str, pool: Pool) -> Finding:

@@ -164,8 +164,7 @@ class Zfs:
 
     def mounted_below(self, root: str) -> tuple[str, ...]:
         """The file systems at or below a root that are mounted."""
-        listed = self._ask(commands.list_mounted(root), str.splitlines)
-        rows = (line.partition("\t") for line in listed)
+        rows = (line.partition("\t") for line in self._ask(commands.list_mounted(root), str.splitlines))
         return tuple(name for name, _, mounted in rows if mounted == "yes")
 
     def allowed_to(self, user: str, dataset: str) -> frozenset[str]:
@@ -181,9 +180,12 @@ class Zfs:
         return self._plainly(pools.version(), pools.parse_version)
 
     def pool(self, name: str) -> Pool:
-        """Size, health and errors of a pool."""
-        found = self._plainly(pools.list_pool(name), pools.parse_pool)
-        return replace(found, errors=self._plainly(pools.status(name), pools.parse_errors))
+        """Size and health of a pool. Its errors are another question: see ``pool_errors``."""
+        return self._plainly(pools.list_pool(name), pools.parse_pool)
+
+    def pool_errors(self, name: str) -> str:
+        """What a pool's status says of damaged data, in a few words."""
+        return self._plainly(pools.status(name), pools.parse_errors)
 
     def features(self, pool: str) -> Mapping[str, str]:
         """A pool's features: ``disabled``, ``enabled`` or ``active``."""

@@ -15,6 +15,9 @@ _SOURCE = re.compile(r"-|local|received|default|temporary|inherited from .+|gate
 """Where a property's value may come from (zfs-get(8), and ``gatekeeper/main.py``); the end of a user
 property's last line."""
 
+_KINDS = frozenset(kind.value for kind in Kind)
+_TOKEN = re.compile(r"[0-9a-f]+(-[0-9a-f]+)+")
+
 
 class GarbledError(Exception):
     """An answer that zfs does not give: cut off in the middle, or not from zfs at all."""
@@ -169,7 +172,8 @@ def tree(
     """Put a tree together from the properties of its datasets and the lists of its snapshots and bookmarks.
 
     Snapshots of a dataset that appeared between the two questions are left out: it is not part of
-    the tree that was asked for. Raises ``GarbledError`` for a name outside the root.
+    the tree that was asked for. Raises ``GarbledError`` for a name outside the root, and for what
+    ``damaged`` finds.
     """
     datasets: dict[str, Dataset] = {}
     for name in sorted(about, key=lambda full: full.split("/")):
@@ -177,6 +181,8 @@ def tree(
             path = relative(root, name)
         except ValueError as error:
             raise GarbledError(str(error)) from None
+        for what in damaged(about[name]).values():
+            raise GarbledError(f"{name}: {what}; look at it with `zfs get all {name}` on that host")
         datasets[path] = _dataset(path, about[name], listed.get(name, []), bookmarks.get(name, []))
     for name in (*listed, *bookmarks):
         if name != root and not name.startswith(f"{root}/"):
@@ -186,6 +192,18 @@ def tree(
     return Tree(root, MappingProxyType(datasets), complete, number_of(about[root], "guid"))
 
 
+def damaged(about: Mapping[str, Property]) -> dict[str, str]:
+    """The properties of a dataset that no zfs answers so, each with what is wrong with it."""
+    found = {}
+    kind = about.get("type")
+    if kind is not None and kind.value not in _KINDS:
+        found["type"] = f"a dataset of type {kind.value!r}"
+    token = about.get("receive_resume_token")
+    if token is not None and token.value != "-" and not _TOKEN.fullmatch(token.value):
+        found["receive_resume_token"] = f"a resume token that is none: {token.value[:40]!r}"
+    return found
+
+
 def _dataset(
     path: str, about: Mapping[str, Property], listed: list[Snapshot], bookmarks: list[Bookmark]
 ) -> Dataset:
@@ -193,16 +211,11 @@ def _dataset(
         found = about.get(name)
         return found.value if found else otherwise
 
-    kind = value("type", "filesystem")
-    if kind not in ("filesystem", "volume"):
-        raise GarbledError(f"a dataset of type {kind!r}")
     token = value("receive_resume_token", "-")
-    if token != "-" and not re.fullmatch(r"[0-9a-f]+(-[0-9a-f]+)+", token):
-        raise GarbledError(f"a resume token that is none: {token[:40]!r}")
     return Dataset(
         path=path,
         snapshots=tuple(sorted(listed, key=lambda snapshot: snapshot.createtxg)),
-        kind=Kind(kind),
+        kind=Kind(value("type", Kind.FILESYSTEM.value)),
         encrypted=value("encryption", "off") not in ("off", "-"),
         resume_token=None if token == "-" else token,
         origin=None if value("origin", "-") in ("-", "") else value("origin", "-"),

@@ -47,11 +47,10 @@ def parse_version(text: str) -> Version:
 
 def parse_pool(text: str) -> Pool:
     """The answer of ``zpool list -Hp -o name,size,allocated,free,health POOL``. Raises ``GarbledError``."""
-    fields = text.rstrip("\n").split("\t")
-    if len(fields) != 5 or not all(re.fullmatch(r"\d{1,20}", number) for number in fields[1:4]):
+    found = re.fullmatch(r"([^\t\n]+)\t(\d{1,20})\t(\d{1,20})\t(\d{1,20})\t([^\t\n]+)\n", text)
+    if not found:
         raise GarbledError(f"not a pool's line: {text[:80]!r}")
-    size, allocated, free = map(int, fields[1:4])
-    return Pool(fields[0], size, allocated, free, fields[4])
+    return Pool(found[1], int(found[2]), int(found[3]), int(found[4]), found[5])
 
 
 def parse_errors(text: str) -> str:

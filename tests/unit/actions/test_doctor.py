@@ -4,19 +4,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from cyber_zfs_backup.actions.doctor import FILE, doctor_on
-from cyber_zfs_backup.actions.doctor_here import Here, look_here
+from cyber_zfs_backup.actions.doctor_here import Here
 from cyber_zfs_backup.actions.journal import Journal
 from cyber_zfs_backup.actions.result import ActionResult, Outcome
-from cyber_zfs_backup.config.job import Destination, SourceHost
-from cyber_zfs_backup.hosts.errors import HostError, HostErrorKind
 from cyber_zfs_backup.hosts.protocol import Finished
 from cyber_zfs_backup.plan.findings import Severity
 from tests.fake.host import FakeHost
@@ -207,84 +203,3 @@ def test_the_permissions_of_a_user(tmp_path: Path, given: str, missing: list[str
     rig.receiver.faults.garble = garble
     result = look(rig, tmp_path, replace(QUIET, users={"offsite": "bob"}))
     assert [kind for kind, _where in bad(result)] == missing
-
-
-# What is seen of this machine
-
-TIMER_ANSWER = """\
-Id=cyber-zfs-backup.timer
-LoadState=loaded
-UnitFileState=enabled
-ActiveState=active
-LastTriggerUSec=@1764201600
-Unit=cyber-zfs-backup.service
-
-Id=cyber-zfs-backup@tank-data.timer
-LoadState=loaded
-UnitFileState=disabled
-ActiveState=inactive
-LastTriggerUSec=
-Unit=cyber-zfs-backup@tank-data.service
-"""
-
-
-def systemctl(timers: str, protect: str = "read-only", status: int = 0) -> object:
-    def run(argv: Sequence[str]) -> Finished:
-        asked = argv[argv.index("-p") + 1]
-        if asked == "ProtectHome":
-            text = f"ProtectHome={protect}\n"
-        elif asked == "Id,Result":
-            text = "".join(f"Id={unit}\nResult=exit-code\n\n" for unit in argv[argv.index("--") + 1 :])
-        else:
-            text = timers
-        return Finished(tuple(argv), status, text, "")
-
-    return run
-
-
-def test_timers_are_read_from_systemd() -> None:
-    here = look_here((SourceHost(),), systemctl(TIMER_ANSWER))  # type: ignore[arg-type]
-    assert here.timers is not None
-    first, second = here.timers
-    assert (first.name, first.enabled, first.active, first.result) == (
-        "cyber-zfs-backup.timer",
-        "enabled",
-        True,
-        "exit-code",
-    )
-    assert first.last == datetime.fromtimestamp(1764201600, UTC)
-    assert (second.active, second.last, second.service) == (False, None, "cyber-zfs-backup@tank-data.service")
-    gone = "Id=cyber-zfs-backup.timer\nLoadState=not-found\nUnit=\n"
-    assert look_here((), systemctl(gone)).timers == ()  # type: ignore[arg-type]
-    assert look_here((), systemctl("", status=1)).timers is None  # type: ignore[arg-type]
-
-    def none(_argv: Sequence[str]) -> Finished:
-        raise HostError(HostErrorKind.TIMEOUT, "this machine", "had not ended", "wait")
-
-    assert look_here((), none).timers is None
-
-
-def test_ssh_is_seen_as_its_configuration_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = tmp_path / "id"
-    key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n")
-    key.chmod(0o640)
-    known = tmp_path / "known"
-    known.write_text(
-        "10.0.0.1 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHDjZ5cDLxyb7dSPhO5rTPeZ4FmYtqDrSOOu5nJDRyVg\n"
-    )
-    config = tmp_path / "config"
-    config.write_text(
-        f"Host offsite\n HostName 10.0.0.1\n User bob\n IdentityFile {key}\n UserKnownHostsFile {known}\n"
-        "Host other\n HostName 10.0.0.2\n IdentityFile /nowhere\n UserKnownHostsFile /nowhere\n"
-    )
-    monkeypatch.setattr("cyber_zfs_backup.actions.doctor_here._HOMES", (f"{tmp_path}/",))
-    ends = [Destination(name, "a/b", config) for name in ("offsite", "other", "offsite")]
-    here = look_here((SourceHost(), *ends), systemctl("", "yes"))  # type: ignore[arg-type]
-    assert here.users["offsite"] == "bob"
-    way = here.ways["offsite"]
-    assert [(each.path, each.mode) for each in way.keys] == [(str(key), 0o640)]
-    assert (way.known, way.hidden) == (True, (str(config), str(key), str(known)))
-    other = here.ways["other"]
-    assert (other.known, other.keys) == (False, ())
-    config.write_text("Nonsense yes\n")
-    assert "refuses its configuration" in look_here(ends, systemctl("")).ways["offsite"].trouble  # type: ignore[arg-type]

@@ -6,14 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 
 import pytest
 
-from cyber_zfs_backup.model.names import own_name
-from cyber_zfs_backup.model.trees import Dataset, Snapshot, Tree
-from cyber_zfs_backup.plan.doctor_copies import Copy, Kept, Key, Source, Still, examine_copy, examine_source
-from cyber_zfs_backup.plan.doctor_here import KeyFile, Timer, Way, examine_timers, examine_way
+from cyber_zfs_backup.plan.doctor_here import Hidden, KeyFile, Timer, Way, examine_timers, examine_way
 from cyber_zfs_backup.plan.doctor_pools import (
     Permissions,
     Pool,
@@ -24,7 +20,6 @@ from cyber_zfs_backup.plan.doctor_pools import (
     examine_side,
 )
 from cyber_zfs_backup.plan.findings import Finding, Severity, typed, worst
-from cyber_zfs_backup.plan.ledger import Ledger, Record
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 GOOD, WARNING, FAILS = Severity
@@ -76,6 +71,11 @@ def test_health(health: str, errors: str, severity: Severity, remedy: str) -> No
     found = one("pool-health", side(pool=replace(POOL, health=health, errors=errors)))
     assert found.severity is severity
     assert remedy in found.remedy
+
+
+def test_a_pool_of_which_errors_could_not_be_asked_is_not_said_to_be_well() -> None:
+    assert not of("pool-health", side(pool=replace(POOL, errors=None)))
+    assert one("pool-health", side(pool=replace(POOL, health="DEGRADED", errors=None))).severity is WARNING
 
 
 @pytest.mark.parametrize(
@@ -176,178 +176,6 @@ def test_what_was_not_told_is_not_judged() -> None:
     assert side(version=None, pool=None) == []
 
 
-# The tree and its copy
-
-
-def snapshots(*ages: float, now: datetime = NOW) -> tuple[Snapshot, ...]:
-    names = [own_name(now - timedelta(days=age)) for age in sorted(ages, reverse=True)]
-    return tuple(Snapshot(name, number, number) for number, name in enumerate(names, 1))
-
-
-def tree(root: str, **datasets: Dataset) -> Tree:
-    return Tree(root, {name.replace("top", ""): each for name, each in datasets.items()})
-
-
-def dataset(path: str = "", *ages: float, **changes: object) -> Dataset:
-    return replace(Dataset(path, snapshots(*(ages or (1.0,)))), **changes)  # type: ignore[arg-type]
-
-
-WAY_OPTIONS = "--dataset tank/src --ssh-destination offsite"
-
-
-def source(kept: Kept | None = None, **datasets: Dataset) -> Source:
-    return Source(
-        "this machine",
-        tree("tank/src", **(datasets or {"top": dataset()})),
-        kept or Kept({}),
-        tree_options="--dataset tank/src",
-        way_options=WAY_OPTIONS,
-    )
-
-
-def copy(**datasets: Dataset) -> Copy:
-    return Copy("offsite:vault/copy", tree("vault/copy", **(datasets or {"top": dataset()})), WAY_OPTIONS)
-
-
-def test_a_healthy_pair_has_nothing_but_good_findings() -> None:
-    found = [*examine_source(source(), NOW), *examine_copy(source(), copy(), NOW)]
-    assert {finding.severity for finding in found} == {GOOD}
-    assert {finding.kind for finding in found} == {"future", "leaked", "token", "encryption"}
-
-
-@pytest.mark.parametrize(("ahead", "told"), [(timedelta(seconds=60), False), (timedelta(seconds=62), True)])
-def test_snapshots_of_the_future(ahead: timedelta, told: bool) -> None:
-    late = dataset("", -ahead / timedelta(days=1))
-    name = late.snapshots[0].name
-    mine = one("future", examine_source(source(top=late), NOW))
-    theirs = one("future", examine_copy(source(), copy(top=late), NOW))
-    assert (mine.severity, theirs.severity) == ((FAILS, WARNING) if told else (GOOD, GOOD))
-    if told:
-        assert (
-            mine.remedy
-            == theirs.remedy
-            == f"cyber-zfs-backup quarantine {name} --dataset tank/src --ssh-destination offsite"
-        )
-
-
-def test_holds_and_bookmarks_of_nobody() -> None:
-    known = {"a" * 16: Ledger(Record("offsite:vault/copy", base=own_name(NOW)))}
-    kept = Kept(
-        known, frozenset({"b" * 16}), {"a" * 16: 3, "b" * 16: 1, "c" * 16: 2}, {"c" * 16: 4, "d" * 16: 1}
-    )
-    first, second = of("leaked", examine_source(source(kept), NOW))
-    assert first.severity is second.severity is WARNING
-    assert "2 holds and 4 bookmarks" in first.what
-    assert first.remedy == f"cyber-zfs-backup forget {'c' * 16} --dataset tank/src"
-    assert "1 bookmarks" in second.what
-
-
-@pytest.mark.parametrize(
-    ("record", "told"),
-    [
-        (Record("old:a/b", base=own_name(NOW - timedelta(days=30))), False),
-        (Record("old:a/b", base=own_name(NOW - timedelta(days=31, hours=1))), True),
-        # It has got something since, perhaps.
-        (Record("old:a/b", base=own_name(NOW - timedelta(days=90)), pending=(own_name(NOW),)), False),
-        (Record("old:a/b", base="by-hand"), False),
-        (Record("old:a/b"), False),
-    ],
-)
-def test_destinations_that_get_nothing(record: Record, told: bool) -> None:
-    found = of("forgotten", examine_source(source(Kept({"e" * 16: Ledger(record)})), NOW))
-    assert bool(found) is told
-    if told:
-        assert "old:a/b has got nothing for 31 days" in found[0].what
-        assert f"cyber-zfs-backup forget {'e' * 16} --dataset tank/src" in found[0].remedy
-
-
-@pytest.mark.parametrize(
-    ("wanted", "severity", "remedy"),
-    [
-        (own_name(NOW - timedelta(hours=23)), None, ""),
-        (own_name(NOW - timedelta(hours=25)), WARNING, "push again"),
-        ("by-hand", None, ""),
-        (None, WARNING, "the next push clears it"),
-    ],
-)
-def test_partial_receives(wanted: str | None, severity: Severity | None, remedy: str) -> None:
-    found = of("token", examine_copy(source(), replace(copy(), unfinished={"": wanted}), NOW))
-    assert [finding.severity for finding in found] == ([severity] if severity else [])
-    assert all(
-        remedy in finding.remedy and "zfs receive -A vault/copy" in finding.remedy for finding in found
-    )
-
-
-def test_encrypted_here_and_clear_there_fits_never() -> None:
-    found = one("encryption", examine_copy(source(top=dataset(encrypted=True)), copy(), NOW))
-    assert found.severity is FAILS
-    assert "zfs rename vault/copy vault/copy-clear" in found.remedy
-
-
-@pytest.mark.parametrize(
-    ("status", "severity"), [("available", WARNING), ("unavailable", FAILS), ("", WARNING)]
-)
-def test_clear_here_and_encrypted_there_needs_its_key(status: str, severity: Severity) -> None:
-    there = replace(copy(top=dataset(encrypted=True)), keys={"": Key("vault/copy", status)})
-    found = one("encryption", examine_copy(source(), there, NOW))
-    assert found.severity is severity
-    assert "zfs load-key vault/copy" in found.remedy
-
-
-def test_a_key_from_outside_the_copy() -> None:
-    secret = dataset(encrypted=True)
-    outside = replace(copy(top=secret), keys={"": Key("vault", "available")})
-    assert one("encryption", examine_copy(source(top=secret), outside, NOW)).severity is WARNING
-    inside = replace(copy(top=secret), keys={"": Key("vault/copy", "unavailable")})
-    assert one("encryption", examine_copy(source(top=secret), inside, NOW)).severity is GOOD
-
-
-def test_the_sources_encryption_roots_are_named() -> None:
-    keys = {"": Key("tank/src"), "a": Key("tank/src"), "b": Key("tank/src/b")}
-    found = one("encryption", examine_source(replace(source(), keys=keys), NOW))
-    assert "2 encryption roots (tank/src, tank/src/b)" in found.what
-
-
-def test_what_would_mount() -> None:
-    live = replace(source(), live=frozenset({"/home"}))
-    still = {
-        "": Still("none", "on", "on"),
-        "a": Still("/home", "on", "on"),
-        "b": Still("/srv/b", "on", "on"),
-        "c": Still("/srv/c", "noauto", "on"),
-        "d": Still("legacy", "on", "on"),
-    }
-    first, second = of("mount", examine_copy(live, replace(copy(), still=still), NOW))
-    assert "vault/copy/a mounts at /home, where the source's own data are mounted" in first.what
-    assert first.remedy == "as root there: zfs set mountpoint=none vault/copy/a"
-    assert second.what == "vault/copy/b mounts at /srv/b"
-    calm = replace(copy(), still={"": still[""]})
-    assert one("mount", examine_copy(live, calm, NOW)).severity is GOOD
-    writable = replace(copy(), still={"": replace(still[""], readonly="off")})
-    assert one("mount", examine_copy(live, writable, NOW)).remedy.endswith("zfs set readonly=on vault/copy")
-
-
-def test_a_name_in_a_remedy_can_be_pasted() -> None:
-    there = replace(copy(), still={"with space": Still("/srv", "on", "on")}, unfinished={"a b": None})
-    remedies = [each.remedy for each in examine_copy(source(), there, NOW) if each.severity is not GOOD]
-    assert any("zfs set mountpoint=none 'vault/copy/with space'" in remedy for remedy in remedies)
-    assert any("zfs receive -A 'vault/copy/a b'" in remedy for remedy in remedies)
-
-
-@pytest.mark.parametrize(
-    ("origin", "told"),
-    [
-        (None, False),
-        ("vault/copy@1", False),
-        ("vault/copy/a@1", False),
-        ("vault/copyx@1", True),
-        ("vault/other@1", True),
-    ],
-)
-def test_clones_of_others(origin: str | None, told: bool) -> None:
-    assert bool(of("clone", examine_copy(source(), copy(top=dataset(origin=origin)), NOW))) is told
-
-
 # The machine
 
 TIMER = Timer(
@@ -378,6 +206,22 @@ def test_timers(changes: dict[str, object], expected: list[tuple[str, Severity]]
     assert [(finding.kind, finding.severity) for finding in found] == expected
 
 
+def test_either_of_the_packages_timers_is_enough() -> None:
+    def off(timer: Timer) -> Timer:
+        return replace(timer, enabled="disabled", active=False)
+
+    declared = replace(TIMER, name="cyber-zfs-backup-run.timer")
+    other = replace(TIMER, name="cyber-zfs-backup@x.timer")
+
+    def told(*timers: Timer) -> list[tuple[str, Severity]]:
+        return [(each.what.split()[0], each.severity) for each in examine_timers(timers, NOW)]
+
+    assert told(TIMER, off(declared)) == [(TIMER.name, GOOD)]
+    assert told(off(TIMER), declared) == [(declared.name, GOOD)]
+    assert told(off(TIMER), off(declared)) == [(TIMER.name, WARNING)]
+    assert told(TIMER, off(other)) == [(TIMER.name, GOOD), (other.name, WARNING)]
+
+
 def test_another_user_sees_other_files_than_the_service() -> None:
     assert one("user", examine_timers((TIMER,), NOW, root=False)).severity is WARNING
     assert not of("user", examine_timers((TIMER,), NOW))
@@ -396,25 +240,43 @@ def test_a_remedy_says_where_it_is_typed() -> None:
 def test_no_timer_and_no_systemd() -> None:
     assert one("timer", examine_timers((), NOW)).severity is WARNING
     assert one("timer", examine_timers(None, NOW)).severity is GOOD
+    silent = one("timer", examine_timers(None, NOW, silent="systemctl had not ended"))
+    assert (silent.severity, "systemctl had not ended" in silent.what) == (WARNING, True)
 
 
 KEY = KeyFile("/etc/ssh/cyber-zfs-backup.id_ed25519", 0o600, 0, encrypted=False)
-WAY = Way("offsite", "/etc/ssh/x.conf", (KEY,), known=True, known_hosts="/etc/ssh/known")
+WAY = Way("offsite", "/etc/ssh/x.conf", (KEY,), known_in=("/etc/ssh/known",), known_hosts="/etc/ssh/known")
 
 
 @pytest.mark.parametrize(
     ("changes", "bad", "remedy"),
     [
         ({}, [], ""),
-        ({"known": False}, [("known-hosts", FAILS)], "ssh -F /etc/ssh/x.conf offsite"),
+        ({"known_in": ()}, [("known-hosts", FAILS)], "ssh -F /etc/ssh/x.conf offsite"),
         ({"keys": ()}, [("key", FAILS)], "setup sender"),
         ({"keys": (replace(KEY, mode=0o640),)}, [("key", FAILS)], f"chmod 600 {KEY.path}"),
         ({"keys": (replace(KEY, mode=0o400),)}, [], ""),
         ({"keys": (replace(KEY, owner=1000),)}, [("key", WARNING)], f"chown root: {KEY.path}"),
         ({"keys": (replace(KEY, encrypted=True),)}, [("key", FAILS)], "ssh-keygen -p"),
         ({"keys": (replace(KEY, encrypted=True), KEY)}, [], ""),
-        ({"hidden": ("/root/.ssh/id",)}, [("ssh", FAILS)], "ProtectHome=read-only"),
-        ({"trouble": "ssh refuses its configuration", "known": False}, [("ssh", FAILS)], "/etc/ssh/x.conf"),
+        ({"hidden": (Hidden("/root/x.conf", "ProtectHome"),)}, [("ssh", FAILS)], "ProtectHome=read-only"),
+        ({"hidden": (Hidden(KEY.path, "PrivateTmp"),)}, [("ssh", FAILS)], "move it to /etc/ssh"),
+        (
+            {"hidden": (Hidden(KEY.path, "CapabilityBoundingSet", "/home/bob"),)},
+            [("ssh", FAILS)],
+            "as root's own",
+        ),
+        ({"hidden": (Hidden("/etc/ssh/known", "PrivateTmp"),)}, [("ssh", FAILS)], "move it to /etc/ssh"),
+        # Another file has the host key, too.
+        (
+            {
+                "hidden": (Hidden("/root/known", "ProtectHome"),),
+                "known_in": ("/root/known", "/etc/ssh/known"),
+            },
+            [],
+            "",
+        ),
+        ({"trouble": "ssh refuses its configuration", "known_in": ()}, [("ssh", FAILS)], "/etc/ssh/x.conf"),
     ],
 )
 def test_the_way(changes: dict[str, object], bad: list[tuple[str, Severity]], remedy: str) -> None:
@@ -423,16 +285,18 @@ def test_the_way(changes: dict[str, object], bad: list[tuple[str, Severity]], re
     assert all(remedy in finding.remedy for finding in found)
 
 
+@pytest.mark.parametrize(("path", "kind"), [(KEY.path, "key"), ("/etc/ssh/known", "known-hosts")])
+def test_what_the_service_does_not_see_is_not_said_to_be_well(path: str, kind: str) -> None:
+    assert one(kind, examine_way(WAY)).severity is GOOD
+    assert not of(kind, examine_way(replace(WAY, hidden=(Hidden(path, "PrivateTmp"),))))
+
+
 def test_every_finding_that_is_not_good_has_a_remedy_and_the_worst_counts() -> None:
     found = [
         *side(version=Version("2.0.3", "2.0.3"), pool=replace(POOL, health="DEGRADED", allocated=10 * TIB)),
-        *examine_way(replace(WAY, keys=(), known=False)),
+        *examine_way(replace(WAY, keys=(), known_in=())),
     ]
     assert all(finding.remedy for finding in found if finding.severity is not GOOD)
     assert worst(found) is FAILS
     assert worst([]) is GOOD
     assert [int(severity) for severity in Severity] == [0, 1, 2]
-
-
-def test_facts_are_values() -> None:
-    assert Copy("a", tree("b", top=dataset()), "", MappingProxyType({})).unfinished == {}

@@ -56,6 +56,7 @@ def test_the_clock() -> None:
         (pools.parse_pool, "tank\t1000\t400\tONLINE\n"),
         (pools.parse_pool, "tank\t1000\t-\t600\tONLINE\n"),
         (pools.parse_pool, "a\t1\t2\t3\tONLINE\nb\t1\t2\t3\tONLINE\n"),
+        (pools.parse_pool, "Welcome!\ntank\t1000\t400\t600\tONLINE\n"),
         (pools.parse_clock, "Fri Nov 27\n"),
         (pools.parse_clock, "Welcome!\n1764201600\n"),
     ],

@@ -29,7 +29,9 @@ def client(lab: Lab, product: Product) -> Client:
         rm -f /run/lab/since
         echo passphrase > /run/lab/key
         zfs create -o compression=lz4 -o user:x=y tank/src
-        zfs create -o quota=100M -o sharenfs=on -o mountpoint=/run/lab/away tank/src/home
+        zfs create -o quota=100M -o mountpoint=/run/lab/away tank/src/home
+        # Without an NFS server OpenZFS 2.3 sets it, and then says that it cannot share.
+        zfs set sharenfs=on tank/src/home || [ "$(zfs get -H -o value sharenfs tank/src/home)" = on ]
         zfs create -V 8M tank/src/disk
         zfs create -o encryption=on -o keyformat=passphrase -o keylocation=file:///run/lab/key tank/src/secret
         zfs create tank/src/base; echo base > /tank/src/base/file; zfs snapshot tank/src/base@origin

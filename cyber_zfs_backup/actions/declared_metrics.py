@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from ..config.declared import Declared
-from ..config.requests import LookDeclared
-from ..zfs.client import Zfs
-from .declared_looks import Trees, World, look, look_on, real_world
+from ..config.job import UsageError
+from ..config.requests import LookDeclared, RunDue
+from .configuration import read_declared
+from .declared_looks import Trees, World, look
 from .metrics import Watched, after_run, gather, told
 from .result import ActionResult, RunResult, Surface
 
@@ -30,9 +30,13 @@ def metrics_of(output: Path | None, world: World, trees: Trees) -> ActionResult:
         return told(gather(watched, world.runs), output)
 
 
-def write_after_run(declared: Declared, source: Zfs, surface: Surface) -> None:
+def write_after_run(request: RunDue, surface: Surface) -> None:
     """Write them into the file that the configuration names, if any; trouble is a warning."""
-    output = declared.monitoring.metrics
+    try:
+        output = read_declared(request.file, surface).monitoring.metrics
+    except UsageError:
+        # Somebody has edited it meanwhile; the next run says what is wrong.
+        return
     if output is not None:
-        world = real_world(source, surface)
-        after_run(output, lambda: look_on(world, declared, partial(metrics_of, output)), surface)
+        write = partial(metrics_of, output)
+        after_run(output, lambda: look(request.file, surface, write).actions[0], surface)

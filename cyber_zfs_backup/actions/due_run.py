@@ -21,7 +21,6 @@ from ..hosts.local import LocalHost
 from ..plan.due import Reached, Way, push_at, snapshot_at
 from ..zfs.client import Zfs
 from .attempt import attempt
-from .declared_metrics import write_after_run
 from .due_jobs import Doer, Open, open_real
 from .due_pushes import Push, Pushes
 from .elapses import CalendarError, next_elapse, time_zone
@@ -58,10 +57,7 @@ def run_due(request: RunDue, surface: Surface) -> RunResult:
     source = Zfs(host, timeout=PATIENCE)
     try:
         world = World(reader.read, source, open_real(surface), surface, lambda: datetime.now(UTC))
-        result = run_due_on(request, world)
-        if not request.dry_run and any(each.outcome is not Outcome.NOTHING for each in result.actions):
-            write_after_run(reader.read().declared, source, surface)
-        return result
+        return run_due_on(request, world)
     finally:
         host.close()
 

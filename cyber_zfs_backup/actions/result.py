@@ -126,6 +126,11 @@ class RunResult:
         """The exit code that ``EXIT_CODES`` gives to the actions' outcomes."""
         return exit_code(self.actions)
 
+    @property
+    def did_something(self) -> bool:
+        """Whether there was anything to do, and it was not only looked at."""
+        return not self.dry_run and any(each.outcome is not Outcome.NOTHING for each in self.actions)
+
     def exit_code_of(self, destination: str) -> int:
         """The same of one destination's actions alone."""
         return exit_code(action for action in self.actions if action.destination == destination)

@@ -8,9 +8,10 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
+from typing import Any
 
 from ..actions.result import RunResult, Surface
 from ..config.drilling import Drill
@@ -94,7 +95,8 @@ def _guarded(words: Sequence[str]) -> int:
         code = _missing(request, error)
     except Exception as error:  # the last resort: whatever it is, it becomes one line and an exit code
         code = _internal(request, error)
-    _tell_monitoring(request)
+    if isinstance(request.work, Job) and request.work.metrics is not None:
+        _tell_monitoring("metrics.write_after", request.work, str(request.work.metrics))
     return code
 
 
@@ -112,6 +114,9 @@ def _work(request: Request, surface: Surface) -> int:
     result = _dispatch(request, surface)
     if isinstance(request.work, Job):
         _history().record(request.work, result)
+    # Where nothing is due, which is nearly always, not even what it needs is imported.
+    if isinstance(request.work, RunDue) and result.did_something:
+        _tell_monitoring("declared_metrics.write_after_run", request.work, "metrics")
     code = result.exit_code
     try:
         show.show(result, request.show)
@@ -121,15 +126,13 @@ def _work(request: Request, surface: Surface) -> int:
     return code
 
 
-def _tell_monitoring(request: Request) -> None:
+def _tell_monitoring(action: str, work: Job | RunDue, what: str) -> None:
     """Write the metrics that were asked for. The exit code stays, come what may."""
-    if not isinstance(request.work, Job) or request.work.metrics is None:
-        return
     surface = LogSurface(progress.Silence())
     try:
-        importlib.import_module("..actions.metrics", __package__).write_after(request.work, surface)
+        _action(action)(work, surface)
     except Interrupted as signal:
-        surface.warn(f"{request.work.metrics}: interrupted by {signal.signal.name}; the run itself is done")
+        surface.warn(f"{what}: interrupted by {signal.signal.name}; the run itself is done")
 
 
 _ACTIONS: Mapping[type | Look, str] = {
@@ -165,11 +168,19 @@ _ACTIONS: Mapping[type | Look, str] = {
 
 def _dispatch(request: Request, surface: Surface) -> RunResult:
     work = request.work
-    module, _, function = _ACTIONS[work.kind if isinstance(work, LookDeclared) else type(work)].partition(".")
-    # Imported here, so that --help needs none of what the work needs.
-    action = getattr(importlib.import_module(f"..actions.{module}", __package__), function or module)
-    result: RunResult = action(request.work, surface)
+    result: RunResult = _action(_ACTIONS[work.kind if isinstance(work, LookDeclared) else type(work)])(
+        work, surface
+    )
     return result
+
+
+def _action(name: str) -> Callable[..., Any]:
+    """Imported here, so that --help needs none of what the work needs."""
+    module, _, function = name.partition(".")
+    found: Callable[..., Any] = getattr(
+        importlib.import_module(f"..actions.{module}", __package__), function or module
+    )
+    return found
 
 
 def _history() -> ModuleType:

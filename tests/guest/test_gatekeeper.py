@@ -255,7 +255,8 @@ def test_hostile_streams(client: Client) -> None:
         """
         zfs create -o mountpoint=none vault/other; zfs create vault/other/theirs
         zfs snapshot vault/other/theirs@kept
-        zfs create -o mountpoint=/root/.ssh -o canmount=on -o sharenfs=on -o readonly=off -o exec=on tank/evil
+        zfs create -o mountpoint=/root/.ssh -o canmount=on -o readonly=off -o exec=on tank/evil
+        zfs set sharenfs=on tank/evil || [ "$(zfs get -H -o value sharenfs tank/evil)" = on ]
         zfs create -o setuid=on -o devices=on tank/evil/below
         install -m 4755 /bin/sh /root/.ssh/rootshell; mknod /root/.ssh/below/vda b 254 0
         zfs snapshot -r tank/evil@1; zfs hold -r for-ever tank/evil@1

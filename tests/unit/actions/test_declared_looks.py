@@ -9,17 +9,20 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from cyber_zfs_backup.actions import declared_metrics
 from cyber_zfs_backup.actions.check import runs_on_record
 from cyber_zfs_backup.actions.declared_looks import Answers, World, check_all, look_on, status_of
-from cyber_zfs_backup.actions.declared_metrics import metrics_of
+from cyber_zfs_backup.actions.declared_metrics import metrics_of, write_after_run
 from cyber_zfs_backup.actions.declared_report import page_of
 from cyber_zfs_backup.actions.doctor_here import Here
 from cyber_zfs_backup.actions.journal import Journal
 from cyber_zfs_backup.actions.report_page import Around, on_record
-from cyber_zfs_backup.actions.result import ActionResult, Outcome
+from cyber_zfs_backup.actions.result import ActionResult, Outcome, RunResult, Surface
+from cyber_zfs_backup.config.requests import RunDue
 from cyber_zfs_backup.plan.report_page import Page
 from cyber_zfs_backup.plan.standing import COLUMNS
 from tests.unit.actions.fleet import Fleet
+from tests.unit.actions.rig import Rig
 from tests.unit.config.worlds import declared
 
 FILE = Path("/etc/config.toml")
@@ -167,6 +170,25 @@ def test_the_metrics_of_all_are_one_exposition(tmp_path: Path) -> None:
     assert found["cyber_zfs_backup_warn_after_seconds", "tank/src"] == 2 * HOUR
     assert found["cyber_zfs_backup_warn_after_seconds", "tank/src/local"] == 26 * HOUR
     assert found["cyber_zfs_backup_next_run_timestamp_seconds", "tank/src"] > fleet.now.timestamp()
+
+
+def test_they_are_written_where_the_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = fleet_of()
+    output, rig = tmp_path / "x.prom", Rig()
+    fleet.text = f'[monitoring]\nmetrics = "{output}"\n{TWO}'
+
+    def looked(_file: Path, _surface: Surface, answer: Answers) -> RunResult:
+        return RunResult("", (), fleet.now, 0.0, False, (look(fleet, answer),))
+
+    monkeypatch.setattr(declared_metrics, "look", looked)
+    monkeypatch.setattr(declared_metrics, "read_declared", lambda _file, _surface: declared(fleet.text))
+    write_after_run(RunDue(FILE), rig.said)
+    assert 'dataset="tank/src/local"' in output.read_text()
+    output.unlink()
+    fleet.text = TWO
+    write_after_run(RunDue(FILE), rig.said)
+    assert not output.exists()
+    assert rig.said.warnings == []
 
 
 def test_the_report_has_all_of_them_on_one_page(state: Path) -> None:

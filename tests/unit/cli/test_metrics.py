@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cyber_zfs_backup.actions import metrics
+from cyber_zfs_backup.actions import declared_metrics, metrics
 from cyber_zfs_backup.actions.result import Outcome, RunResult, Surface
 from cyber_zfs_backup.cli import main as command
 from cyber_zfs_backup.cli.parser import parse
@@ -16,7 +16,7 @@ from cyber_zfs_backup.cli.request import Lines
 from cyber_zfs_backup.cli.signals import Interrupted
 from cyber_zfs_backup.config.declared import CONFIG
 from cyber_zfs_backup.config.job import Exclude, Job, SourceHost, UsageError
-from cyber_zfs_backup.config.requests import Look, LookDeclared, Metrics
+from cyber_zfs_backup.config.requests import Look, LookDeclared, Metrics, RunDue
 
 from .results import action, replace_work, run_result
 
@@ -92,6 +92,32 @@ def test_they_are_written_after_a_run_alone(monkeypatch: pytest.MonkeyPatch) -> 
     assert command.main(TREE) == 3
     assert command.main(["verify", *TREE]) == 3
     assert len(jobs) == 1
+
+
+def test_they_are_written_after_a_run_by_the_file_that_did_something(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    asked: list[RunDue] = []
+    monkeypatch.setattr(declared_metrics, "write_after_run", lambda work, _surface: asked.append(work))
+    outcome = Outcome.DONE
+    replace_work(
+        monkeypatch,
+        lambda work, _surface: run_result(action("run", outcome), dry_run=getattr(work, "dry_run", False)),
+    )
+    assert command.main(["run"]) == 0
+    assert [work.file for work in asked] == [CONFIG]
+    assert command.main(["run", "--dry-run"]) == 0
+    outcome = Outcome.NOTHING
+    assert command.main(["run"]) == 0
+    assert len(asked) == 1
+
+    def slow(_work: object, _surface: object) -> None:
+        raise Interrupted(15)
+
+    outcome = Outcome.DONE
+    monkeypatch.setattr(declared_metrics, "write_after_run", slow)
+    assert command.main(["run"]) == 0
+    assert "metrics: interrupted by SIGTERM; the run itself is done" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,6 @@ def once(folder: Path, argv: list[str]) -> Took:
         **os.environ,
         "PATH": f"{folder}:{os.environ.get('PATH', os.defpath)}",
         "STATE_DIRECTORY": str(folder / "state"),
-        "RUNTIME_DIRECTORY": str(folder / "lock"),
     }
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(argv, cwd=CHECKOUT, env=environment, check=True, stdout=subprocess.DEVNULL)
@@ -134,7 +133,6 @@ def write(folder: Path, shape: listings.Shape) -> None:
     (folder / "zfs").write_text(ZFS)
     (folder / "zfs").chmod(0o755)
     (folder / "config.toml").write_text(CONFIG)
-    (folder / "lock").mkdir(mode=0o700)
     (folder / "state").mkdir(mode=0o700)
     pushed = Finished(ROOT, TO, datetime.now(UTC), 3.5, 0, target=newest)
     (folder / "state" / FILE).write_text(line(pushed))

@@ -12,6 +12,7 @@ from ..hosts.errors import HostError
 from ..zfs.errors import Nature, ZfsError
 from ..zfs.parse import GarbledError
 from .ends import DamagedRecordError
+from .lock import LockError
 from .result import ActionResult, Outcome, Problem
 
 Answer = TypeVar("Answer")
@@ -41,6 +42,9 @@ def attempt(action: str, do: Callable[[], Answer]) -> Answer | ActionResult:
         what, _, remedy = str(error).rpartition("; ")
         kind = "garbled" if isinstance(error, GarbledError) else "damaged-record"
         return _failed(action, Outcome.FAILED, Problem(what, action, remedy, kind))
+    except LockError as error:
+        what, _, remedy = str(error).rpartition("; ")
+        return _failed(action, Outcome.FAILED, Problem(what, action, f"{remedy}, then run again", "lock"))
     except (UsageError, ModuleNotFoundError, AssertionError):
         raise
     except Exception as error:  # the last resort, in the words of cli/main.py

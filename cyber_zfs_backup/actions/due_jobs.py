@@ -48,14 +48,18 @@ class Stops:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._under_way: dict[int, tuple[Callable[[], None], ...]] = {}
+        self._ended = False
 
     @contextmanager
     def of(self, home: Home, ways: Sequence[Ends]) -> Iterator[None]:
-        """While the context lasts, ``all`` ends this job's processes."""
+        """While the context lasts, ``all`` ends this job's processes; after it, they are ended at once."""
         stops = (*(ends.link.stop for ends in ways), *(ends.receiver.host.close for ends in ways))
         key = id(home)
         with self._lock:
             self._under_way[key] = (*stops, home.source.host.close)
+            ended = self._ended
+        if ended:
+            self.all()
         try:
             yield
         finally:
@@ -65,6 +69,7 @@ class Stops:
     def all(self) -> None:
         """End them all."""
         with self._lock:
+            self._ended = True
             stops = [stop for each in self._under_way.values() for stop in each]
         for stop in stops:
             attempt("stop", stop)

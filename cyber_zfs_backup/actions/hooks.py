@@ -65,7 +65,6 @@ class Hooked:
     """What the hooks of one moment came to. ``aborts``: what they stand beside fails too."""
 
     results: tuple[ActionResult, ...] = ()
-    ran: bool = False
 
     @property
     def aborts(self) -> bool:
@@ -80,12 +79,10 @@ def run_hooks(hooks: Iterable[Hook], moment: Moment, surface: Surface, run: Run 
     it all are run, since each may have to undo what one before has done.
     """
     results: list[ActionResult] = []
-    ran = False
     before = moment.stage in (Stage.BEFORE_SNAPSHOT, Stage.BEFORE_PUSH)
     for hook in hooks:
         if hook.when is not moment.stage:
             continue
-        ran = True
         why = _trouble(hook, moment, run)
         if not why:
             surface.detail(f"{moment.stage.value}: {hook.command[0]}: done")
@@ -98,7 +95,7 @@ def run_hooks(hooks: Iterable[Hook], moment: Moment, surface: Surface, run: Run 
             surface.warn(f"{moment.stage.value}: {moment.dataset}: {hook.command[0]} {why}")
         else:
             surface.detail(f"{moment.stage.value}: {moment.dataset}: {hook.command[0]} {why}")
-    return Hooked(tuple(results), ran)
+    return Hooked(tuple(results))
 
 
 def _trouble(hook: Hook, moment: Moment, run: Run) -> str:

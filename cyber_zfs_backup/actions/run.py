@@ -28,7 +28,7 @@ from .attempt import attempt
 from .behind import tell_behind
 from .ends import Ends, Home
 from .expire import Expired, expire
-from .lock import LockError, push_lock
+from .lock import push_lock
 from .mirror import Imagined, mirror_receiver
 from .push import Newest, Pushed
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
@@ -178,11 +178,9 @@ class _Run:
         if self.home.job.dry_run:
             return None
         source = self.home.job.source.named(self.home.job.dataset)
-        try:
-            lock = locks.enter_context(push_lock(source, ends.destination))
-        except LockError as error:
-            problem = Problem(str(error), "lock", "then run again", "lock")
-            return _failed("push", Outcome.FAILED, problem, ends.destination)
+        lock = attempt("push", lambda: locks.enter_context(push_lock(source, ends.destination)))
+        if isinstance(lock, ActionResult):
+            return replace(lock, destination=ends.destination.label)
         return None if lock else _locked_out(ends, lock.holder)
 
     def _all(self, instead: Mapping[Destination, ActionResult]) -> list[ActionResult]:

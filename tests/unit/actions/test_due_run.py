@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from cyber_zfs_backup.actions import lock
+from cyber_zfs_backup.actions.due_jobs import Stops
 from cyber_zfs_backup.actions.history import history
 from cyber_zfs_backup.actions.lock import push_lock, run_lock
 from cyber_zfs_backup.actions.result import Outcome, RunResult
@@ -68,6 +70,31 @@ def test_a_look_at_nothing_costs_one_list() -> None:
     assert [call[:2] for call in fleet.source.calls] == [("zfs", "list")]
     assert fleet.receiver.calls == []
     assert fleet.asked == [], "systemd was asked again for what is known"
+
+
+def test_a_lock_that_cannot_be_made_is_said_and_nothing_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(lock, "lock_folder", lambda: tmp_path / "file")
+    fleet = Fleet()
+    (only,) = fleet.due().actions
+    assert only.outcome is Outcome.FAILED
+    assert "the lock of runs by the configuration file cannot be made" in only.summary
+    assert only.problems[0].remedy == "make it writable, then run again"
+    assert fleet.names() == []
+
+
+def test_a_job_that_begins_when_all_are_ended_is_ended_too() -> None:
+    fleet, stops, ended = Fleet(), Stops(), []
+    home = fleet.home()
+    home.source.host.close = lambda: ended.append(True)  # type: ignore[method-assign]
+    with stops.of(home, []):
+        assert not ended
+    stops.all()
+    assert not ended
+    with stops.of(home, []):
+        assert ended
 
 
 def test_it_says_what_comes_next() -> None:

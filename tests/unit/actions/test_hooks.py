@@ -24,7 +24,7 @@ def shell(text: str, when: Stage = Stage.BEFORE_SNAPSHOT, failure: OnFailure = O
 def test_a_hook_is_told_where_it_stands(tmp_path: Path) -> None:
     hook = shell(f"env > {tmp_path}/env", Stage.AFTER_SNAPSHOT)
     hooked = run_hooks([hook, shell("exit 1")], AFTER, Said())
-    assert (hooked.aborts, hooked.ran) == (False, True)
+    assert not hooked.aborts
     told = (tmp_path / "env").read_text().splitlines()
     assert {line for line in told if line.startswith(("CYBER_", "WORD"))} == {
         "CYBER_ZFS_BACKUP_WHEN=after-snapshot",

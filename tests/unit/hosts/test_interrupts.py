@@ -31,6 +31,8 @@ def end(*_):
     raise Ended
 
 signal.signal(signal.SIGTERM, end)
+# What a shell starts in the background ignores it, and so would all that this test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 env, config = json.loads(sys.argv[1]), sys.argv[2]
 here = LocalHost(extra_env=env)
 there = SshHost("scratch", config, extra_env=env)

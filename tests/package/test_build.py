@@ -41,6 +41,7 @@ SHIPPED = {
     "/usr/share/doc/cyber-zfs-backup/examples/fleet.conf": "-rw-r--r--",
     "/usr/share/doc/cyber-zfs-backup/examples/grafana-dashboard.json": "-rw-r--r--",
     "/usr/share/doc/cyber-zfs-backup/examples/prometheus-alerts.yml": "-rw-r--r--",
+    "/usr/share/doc/cyber-zfs-backup/examples/quiet-mariadb": "-rwxr-xr-x",
     "/usr/share/doc/cyber-zfs-backup/examples/sudoers.example": "-rw-r--r--",
     "/usr/share/lintian/overrides/cyber-zfs-backup": "-rw-r--r--",
     "/usr/share/man/man5/cyber-zfs-backup.config.5.gz": "-rw-r--r--",

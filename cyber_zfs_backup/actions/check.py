@@ -12,9 +12,10 @@ from ..config.job import Action, Exclude, Job
 from ..config.requests import Check
 from ..model.history import Finished
 from ..model.names import own_time
+from ..model.places import HERE
 from ..model.trees import Tree
 from ..plan import destroy
-from ..plan.findings import HERE, Severity, fails, worst
+from ..plan.findings import Severity, fails, worst
 from ..plan.lateness import (
     Checked,
     Limits,

@@ -20,8 +20,9 @@ from ..config.requests import Check, LookDeclared
 from ..config.tasks import tasks
 from ..hosts.local import LocalHost
 from ..model.history import Finished
+from ..model.places import HERE
 from ..plan.due import Elapse
-from ..plan.findings import HERE, good
+from ..plan.findings import good
 from ..plan.lateness import Checked
 from ..plan.standing import Standing
 from ..zfs.client import Zfs

@@ -13,7 +13,8 @@ from typing import Any
 
 from .. import __version__
 from ..model.names import own_time
-from ..plan.findings import HERE, Severity
+from ..model.places import HERE
+from ..plan.findings import Severity
 from ..plan.lateness import said
 from ..plan.report_axis import WIDTH, Span
 from ..plan.report_page import Kept, Page

@@ -31,6 +31,7 @@ from ..hosts.protocol import Host
 from ..hosts.quoting import command_line
 from ..hosts.ssh import SshHost
 from ..hosts.ssh_config import SshSettings, resolve
+from ..model.places import HERE
 from ..zfs.client import Zfs
 from ..zfs.errors import ZfsError
 from .machine import Machine, this_machine
@@ -171,7 +172,7 @@ def _shown(machine: Machine, settings: SshSettings) -> tuple[HostKey, ...]:
     finished = machine.host.run(argv, timeout=_SCAN_PATIENCE)
     if finished.status == 127:
         remedy = "install it: apt install openssh-client"
-        raise HostError(HostErrorKind.NO_SUCH_COMMAND, "this machine", "there is no ssh-keyscan", remedy)
+        raise HostError(HostErrorKind.NO_SUCH_COMMAND, HERE, "there is no ssh-keyscan", remedy)
     keys = host_keys(finished.stdout)
     if not keys:
         said = [line for line in finished.stderr.splitlines() if line and not line.startswith("#")]

@@ -9,10 +9,11 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any
 
+from ..model.places import HERE
 from .ages import as_age
 from .best_fit import BUILT_IN, Effective, copy_of, effective, origin
 from .declared import BUCKETS, Conditions, Declared, Hook, Receiver, Retention, Settings
-from .job import HERE, Delivery, RetentionPolicy
+from .job import Delivery, RetentionPolicy
 from .typed import typed
 from .webhooks import without_secret
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..model.ages import Age
 from ..model.names import BadNameError, check_dataset, overlap
+from ..model.places import HERE
 from ..plan.cost import SendMode
 from ..plan.kinds import KeepLast, KeepWithin, Union
 from ..plan.retention import Buckets, Rule
@@ -116,10 +117,6 @@ class RetentionPolicy:
         if len(rules) > 1:
             return Union(tuple(rules))
         return rules[0] if rules else Buckets(*counts)
-
-
-HERE = "this machine"
-"""How labels name the machine that runs this program. No ssh destination has a space in it."""
 
 
 @dataclass(frozen=True, slots=True)

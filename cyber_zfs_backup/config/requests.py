@@ -10,7 +10,8 @@ from enum import Enum
 from pathlib import Path
 
 from ..model.names import BadNameError, check_dataset, check_snapshot, own_time, relative
-from .job import HERE, Action, Destination, Exclude, RetentionPolicy, SourceHost, UsageError
+from ..model.places import HERE
+from .job import Action, Destination, Exclude, RetentionPolicy, SourceHost, UsageError
 
 _TAG = re.compile(r"[0-9a-f]{16}")
 
@@ -80,47 +81,35 @@ class Quarantine:
 
 
 @dataclass(frozen=True, slots=True)
-class Verify:
-    """Compare a tree with its copies; read only."""
+class OfTree:
+    """What is asked of a tree, of its copies, and where they are."""
 
     dataset: str
     destinations: tuple[Destination, ...]
     source: SourceHost = field(default_factory=SourceHost)
     exclude: Exclude = field(default_factory=Exclude)
-    dry_run: bool = False
+    dry_run: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         _check_root(self.dataset)
 
 
 @dataclass(frozen=True, slots=True)
-class Doctor:
+class Verify(OfTree):
+    """Compare a tree with its copies; read only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doctor(OfTree):
     """Look at a tree, its copies and the ways between them; read only. Without destinations at the tree
     alone."""
 
-    dataset: str
-    destinations: tuple[Destination, ...]
-    source: SourceHost = field(default_factory=SourceHost)
-    exclude: Exclude = field(default_factory=Exclude)
-    dry_run: bool = False
-
-    def __post_init__(self) -> None:
-        _check_root(self.dataset)
-
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class Status(OfTree):
     """Tell how a tree and its copies stand; read only. ``offline``: by the source's own records alone."""
 
-    dataset: str
-    destinations: tuple[Destination, ...]
-    source: SourceHost = field(default_factory=SourceHost)
-    exclude: Exclude = field(default_factory=Exclude)
     offline: bool = False
-    dry_run: bool = False
-
-    def __post_init__(self) -> None:
-        _check_root(self.dataset)
 
 
 @dataclass(frozen=True, slots=True)

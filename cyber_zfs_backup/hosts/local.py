@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 
+from ..model.places import HERE
 from .children import CannotStartError, Child, Words, child_environment
 from .errors import HostError, HostErrorKind
 from .protocol import Argv, Finished
@@ -108,7 +109,7 @@ class LocalHost:
     @property
     def label(self) -> str:
         """How messages name this host."""
-        return "this machine"
+        return HERE
 
     def run(self, argv: Argv, *, timeout: float | None = None) -> Finished:
         """Run a command to its end; see ``Host.run``."""

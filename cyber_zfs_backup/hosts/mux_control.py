@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..model.places import HERE
 from .children import CannotStartError, Child, Words
 from .control import CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, Attempt, Sessions, no_session
 from .errors import HostError, HostErrorKind
@@ -52,7 +53,7 @@ class MultiplexedControl:
         except CannotStartError as problem:
             self._folder.cleanup()
             remedy = "install it: apt install openssh-client"
-            raise HostError(HostErrorKind.NO_SUCH_COMMAND, "this machine", problem.message, remedy) from None
+            raise HostError(HostErrorKind.NO_SUCH_COMMAND, HERE, problem.message, remedy) from None
         self._words = Words(self._master.stderr, _KEEP)
         self._closed = threading.Lock()
         try:

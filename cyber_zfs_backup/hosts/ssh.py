@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Mapping, Sequence
 
+from ..model.places import HERE
 from .children import child_environment
 from .control import Attempt, Control, NotForParamikoError
 from .errors import HostError, HostErrorKind
@@ -209,5 +210,5 @@ def _paramiko(settings: SshSettings, known: KnownKeys, env: Mapping[str, str], a
     except ModuleNotFoundError as error:
         what = f"the Python module {error.name} is not installed"
         remedy = "install it: apt install python3-paramiko"
-        raise HostError(HostErrorKind.MISSING_MODULE, "this machine", what, remedy) from None
+        raise HostError(HostErrorKind.MISSING_MODULE, HERE, what, remedy) from None
     return ParamikoControl(settings, known, env, attempt)

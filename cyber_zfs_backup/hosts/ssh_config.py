@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ..model.places import HERE
 from .control import ALIVE_COUNT, ALIVE_INTERVAL
 from .errors import HostError, HostErrorKind
 from .local import Runner
@@ -113,7 +114,7 @@ def resolve(destination: str, config_file: str | None, env: Mapping[str, str]) -
     answer = Runner(destination, env).run(command, _PATIENCE)
     if answer.status == 127:
         remedy = "install it: apt install openssh-client"
-        raise HostError(HostErrorKind.NO_SUCH_COMMAND, "this machine", "there is no ssh", remedy)
+        raise HostError(HostErrorKind.NO_SUCH_COMMAND, HERE, "there is no ssh", remedy)
     if not answer.ok:
         what = f"ssh refuses its configuration: {answer.stderr.strip()}"
         file = config_file or "~/.ssh/config"

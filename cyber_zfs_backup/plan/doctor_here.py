@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from shlex import quote
 
-from .findings import HERE, Finding, fails, good, warning
+from ..model.places import HERE
+from .findings import Finding, fails, good, warning
 
 LATE = timedelta(days=2)
 """A nightly timer that has not fired for so long has missed a night."""

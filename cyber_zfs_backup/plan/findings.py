@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from ..model.places import HERE
+
 
 class Severity(IntEnum):
     """How bad a finding is; the value is the exit code that it makes."""
@@ -32,10 +34,6 @@ class Finding:
     what: str
     remedy: str = ""
     about: str = ""
-
-
-HERE = "this machine"
-"""How an end that is this machine is named."""
 
 
 def typed(where: str, command: str) -> str:

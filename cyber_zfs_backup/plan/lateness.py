@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..model.names import join, own_time, pattern_of
+from ..model.places import HERE
 from ..model.trees import Dataset, Tree
-from .findings import HERE, Finding, fails, good, some, warning
+from .findings import Finding, fails, good, some, warning
 from .ledger import Ledger
 
 TOLERANCE = timedelta(minutes=5)

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from ..model.drilled import Drilled
 from ..model.history import Finished
 from ..model.names import own_time
+from ..model.places import HERE
 from ..model.trees import Dataset, Tree
-from .findings import HERE, Finding, Severity, fails, good, warning, worst
+from .findings import Finding, Severity, fails, good, warning, worst
 from .lateness import Limits, check_reached, check_taken
 from .ledger import Ledger
 from .report_axis import Axis, Span, axis

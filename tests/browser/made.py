@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from cyber_zfs_backup.model.drilled import Drilled
 from cyber_zfs_backup.model.history import Finished
 from cyber_zfs_backup.model.names import own_name
+from cyber_zfs_backup.model.places import HERE
 from cyber_zfs_backup.model.trees import Dataset, Snapshot, Tree
-from cyber_zfs_backup.plan.findings import HERE, good, warning
+from cyber_zfs_backup.plan.findings import good, warning
 from cyber_zfs_backup.plan.lateness import Limits
 from cyber_zfs_backup.plan.ledger import Ledger, Record
 from cyber_zfs_backup.plan.report_page import Page, Recorded, Seen, recorded, report_page

@@ -26,7 +26,8 @@ from cyber_zfs_backup.config.job import UsageError
 from cyber_zfs_backup.config.requests import Check
 from cyber_zfs_backup.hosts.protocol import Finished as Ended
 from cyber_zfs_backup.model.history import Finished
-from cyber_zfs_backup.plan.findings import HERE, Finding, Severity
+from cyber_zfs_backup.model.places import HERE
+from cyber_zfs_backup.plan.findings import Finding, Severity
 from cyber_zfs_backup.plan.lateness import BELOW
 from cyber_zfs_backup.plan.telling import Seen
 from cyber_zfs_backup.plan.told import Topic

@@ -12,8 +12,9 @@ import pytest
 from cyber_zfs_backup.model.drilled import Drilled
 from cyber_zfs_backup.model.history import Finished
 from cyber_zfs_backup.model.names import own_name
+from cyber_zfs_backup.model.places import HERE
 from cyber_zfs_backup.model.trees import Dataset, Snapshot, Tree
-from cyber_zfs_backup.plan.findings import HERE, Severity, fails, good
+from cyber_zfs_backup.plan.findings import Severity, fails, good
 from cyber_zfs_backup.plan.lateness import Limits
 from cyber_zfs_backup.plan.ledger import Ledger, Record
 from cyber_zfs_backup.plan.report_axis import WIDTH

@@ -45,8 +45,9 @@ sys.exit(main.main(['--dataset', 'a/b', '--zfs-receive-dataset', 'c/d', {extra}]
 
 
 def bare(*words: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.defpath, "STATE_DIRECTORY": os.environ["STATE_DIRECTORY"]}
     return subprocess.run(
-        [*BARE, *words], cwd=CHECKOUT, capture_output=True, text=True, check=False, env={"PATH": os.defpath}
+        [*BARE, *words], cwd=CHECKOUT, capture_output=True, text=True, check=False, env=environment
     )
 
 

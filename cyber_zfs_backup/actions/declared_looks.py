@@ -7,7 +7,7 @@ Changes nothing. A tree that cannot be read is a problem of its own, and the oth
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,7 @@ from ..config.job import Job
 from ..config.requests import Check, LookDeclared
 from ..config.tasks import tasks
 from ..hosts.local import LocalHost
-from ..model.history import Finished
+from ..model.history import Finished, by_dataset
 from ..model.places import HERE
 from ..plan.due import Elapse
 from ..plan.findings import good
@@ -98,16 +98,17 @@ def status_of(world: World, trees: Trees, *, online: bool) -> ActionResult:
     """A row for each destination of each tree; ``online``: as the receivers say."""
     standings: list[Standing] = []
     problems: list[Problem] = []
+    runs = by_dataset(world.runs)
     for tree in trees:
-        told = look_into(world, tree.task.looking(online=online), partial(rows_of, world))
+        told = look_into(world, tree.task.looking(online=online), partial(rows_of, runs))
         standings += tree.standings(told.rows if isinstance(told, Told) else ())
         problems += told.problems
     return table_of(standings, tuple(problems), world.clock())
 
 
-def rows_of(world: World, home: Home, ways: Sequence[Ends]) -> Told:
-    """One tree's rows."""
-    return tree_rows(home, ways, world.runs)
+def rows_of(runs: Mapping[str, Sequence[Finished]], home: Home, ways: Sequence[Ends]) -> Told:
+    """One tree's rows; ``runs`` are those on record of each tree."""
+    return tree_rows(home, ways, runs.get(home.job.dataset, ()))
 
 
 def look_into(world: World, job: Job, see: Callable[[Home, Sequence[Ends]], Answer]) -> Answer | ActionResult:
@@ -137,11 +138,12 @@ def check_all(file: Path, world: World, trees: Trees) -> ActionResult:
     """One line for all of them; the worst counts. What cannot be looked at is not called well."""
     done: list[Checked] = []
     blind: list[str] = []
+    runs = by_dataset(world.runs)
     for tree in trees:
         if tree.paused:
             done.append(Checked((good("taken", HERE, f"{tree.task.dataset} is {tree.paused}"),)))
             continue
-        see = partial(_check, check_of(tree.task), world.runs)
+        see = partial(_check, check_of(tree.task), runs.get(tree.task.dataset, ()))
         told = look_into(world, tree.task.looking(online=False), see)
         if isinstance(told, ActionResult):
             blind += [f"{tree.task.dataset}: {each.what}" for each in told.problems]

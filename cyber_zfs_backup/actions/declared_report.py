@@ -41,7 +41,7 @@ def page_of(around: Around, world: World, trees: Trees, *, online: bool) -> tupl
     for tree in trees:
         job = tree.task.looking(online=online)
         with world.open(replace(job, destinations=around.here.reachable(job.destinations))) as (home, ways):
-            told = attempt("report", partial(see_tree, home, (), partial(rows_of, world)))
+            told = attempt("report", partial(see_tree, home, (), partial(rows_of, around.recorded.runs)))
             standings = tree.standings(told.rows if isinstance(told, Told) else ())
             looked = look_at(home, ways, around, standings)
         seen.append(looked.seen)

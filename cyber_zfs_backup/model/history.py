@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -79,3 +79,11 @@ def finished(row: Mapping[str, Any]) -> Finished | None:
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return Finished(**where, started=started, seconds=seconds, exit=code, **words, **counts)
+
+
+def by_dataset(runs: Iterable[Finished]) -> dict[str, list[Finished]]:
+    """The runs of each tree, in their order: so whoever looks at many trees goes through all runs once."""
+    found: dict[str, list[Finished]] = {}
+    for run in runs:
+        found.setdefault(run.dataset, []).append(run)
+    return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..model.drilled import Drilled
-from ..model.history import Finished
+from ..model.history import Finished, by_dataset
 from ..model.names import own_time
 from ..model.places import HERE
 from ..model.trees import Dataset, Tree
@@ -42,10 +42,7 @@ class Recorded:
 
 def recorded(runs: Iterable[Finished], drills: Iterable[Drilled]) -> Recorded:
     """Put in order by tree what is on record, oldest first: so each tree looks at its own alone."""
-    found: dict[str, list[Finished]] = {}
-    for run in runs:
-        found.setdefault(run.dataset, []).append(run)
-    return Recorded(found, {(each.dataset, each.destination): each for each in drills})
+    return Recorded(by_dataset(runs), {(each.dataset, each.destination): each for each in drills})
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,14 +104,14 @@ def _trouble(hook: Hook, moment: Moment, run: Run) -> str:
         done = run(hook.command, {**hook.environment, **moment.variables()}, hook.timeout.total_seconds())
     except HostError as error:
         return f"failed: {error.what}"
-    return "" if done.ok else _how_it_ended(done)
+    return "" if done.ok else f"failed {_ending(done)}"
 
 
-def _how_it_ended(done: Finished) -> str:
+def _ending(done: Finished) -> str:
     lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
     said = f": {lines[-1].strip()}" if lines else ""
     how = f"signal {-done.status}" if done.status is not None and done.status < 0 else f"exit {done.status}"
-    return f"failed ({how}){said}"
+    return f"({how}){said}"
 
 
 def _failed(hook: Hook, moment: Moment, why: str) -> ActionResult:
@@ -161,8 +161,8 @@ def put_off(conditions: Conditions, dataset: str, run: Run = run_here, power: Pa
     if done.ok:
         return None
     if done.status is None or done.status < 0 or done.status in _BROKEN:
-        return Held(f"its condition {name} {_how_it_ended(done)}", broken=True)
-    return Held(f"its condition {name} says no ({_how_it_ended(done).removeprefix('failed ')})")
+        return Held(f"its condition {name} failed {_ending(done)}", broken=True)
+    return Held(f"its condition {name} says no {_ending(done)}")
 
 
 def on_ac_power(folder: Path = POWER) -> bool:

@@ -85,35 +85,23 @@ class Doer:
     run: Run = run_here
     stops: Stops = field(default_factory=Stops)
 
-    def snapshot(self, task: Task, *, expires: bool, failed: bool = False) -> Snapped:
-        """Take the task's snapshot, between its hooks, and then (``expires``) let go of what is old.
-
-        ``failed``: so says the last word on record of it, which does not stay there once it is good.
-        """
-        started = self.clock()
+    def snapshot(self, task: Task, *, expires: bool) -> Snapped:
+        """Take the task's snapshot, between its hooks, and then (``expires``) let go of what is old."""
         before = self._hooks(task, Moment(Stage.BEFORE_SNAPSHOT, task.dataset))
-        taken = () if before.aborts else self._job(task, task.local(Action.SNAPSHOT))
+        taken = () if before.aborts else self._local(task, Action.SNAPSHOT)
         name = next((str(each.figures["name"]) for each in taken if "name" in each.figures), "")
         full = f"{task.dataset}@{name}" if name else ""
         how = "done" if name else "failed"
         # Also where there is no snapshot: what was made to rest before it has to go on.
         after = self._hooks(task, Moment(Stage.AFTER_SNAPSHOT, task.dataset, full, result=how))
         results = (*before.results, *taken, *after.results)
-        # Pushes speak for a tree that is pushed. Its every snapshot on record would leave no room for them.
-        if exit_code(results) or failed or not task.routes:
-            self._record(task.local(Action.SNAPSHOT), started, results)
         if name and expires:
-            results = (*results, *self.expire(task))
+            results = (*results, *self._local(task, Action.EXPIRE))
         return Snapped(results, name)
 
     def expire(self, task: Task) -> tuple[ActionResult, ...]:
-        """Let go of what is old; put on record where that fails."""
-        job = task.local(Action.EXPIRE)
-        started = self.clock()
-        done = self._job(task, job)
-        if exit_code(done):
-            self._record(job, started, done)
-        return done
+        """Let go of what is old."""
+        return self._local(task, Action.EXPIRE)
 
     def push(self, task: Task, route: Route, newest: str) -> tuple[ActionResult, ...]:
         """Push a task to one destination, between its hooks, and put that on record."""
@@ -143,6 +131,15 @@ class Doer:
 
     def _hooks(self, task: Task, moment: Moment) -> Hooked:
         return run_hooks(task.settings.hooks, moment, self.surface, self.run)
+
+    def _local(self, task: Task, action: Action) -> tuple[ActionResult, ...]:
+        job = task.local(action)
+        started = self.clock()
+        done = self._job(task, job)
+        # Pushes speak for a tree that is pushed. Its every snapshot on record would leave no room for them.
+        if exit_code(done) or (not task.routes and action is Action.SNAPSHOT):
+            self._record(job, started, done)
+        return done
 
     def _job(self, task: Task, job: Job) -> tuple[ActionResult, ...]:
         """Do one job. A mistake in it is that job's failure, and not the whole run's."""

@@ -170,7 +170,7 @@ class _Due:
             return
         newest = seen.newest.get(task.dataset, "")
         if snapshot:
-            taken = self._snapshot(task, seen)
+            taken = self._snapshot(task)
             if not taken:
                 # What was taken earlier is pushed all the same, where it has not arrived.
                 _, routes = self._due_of(task, seen, calendar, now)
@@ -181,14 +181,9 @@ class _Due:
             if newest:
                 self._pushes.begin(Push(task, route, newest))
 
-    def _snapshot(self, task: Task, seen: _Seen) -> str:
+    def _snapshot(self, task: Task) -> str:
         """Take the snapshot, and answer its name; empty where it was not taken."""
-        last = seen.reached.get(Way(task.dataset, ""))
-        snapped = self._doer.snapshot(
-            task,
-            expires=Action.EXPIRE in self._request.actions,
-            failed=last is not None and last.failures > 0,
-        )
+        snapped = self._doer.snapshot(task, expires=Action.EXPIRE in self._request.actions)
         self._results += snapped.results
         if not snapped.name:
             self._not_taken.add(task.dataset)

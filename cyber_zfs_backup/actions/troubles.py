@@ -163,9 +163,8 @@ def from_history(runs: Iterable[Finished], looked: frozenset[str], now: datetime
     last: dict[tuple[str, str], Finished] = {}
     for run in runs:
         if run.exit != LOCKED and run.exit not in INTERRUPTED:
-            if run.snapshot:
-                # What was on record without a destination is this tree's snapshots, and one was taken.
-                last.pop((run.dataset, ""), None)
+            # A run that pushed something took its snapshot, too.
+            last.pop((run.dataset, ""), None)
             last[run.dataset, run.destination] = run
     recent = [run for run in last.values() if abs(now - run.started) < RECENT]
     bad = [run for run in recent if not run.good and (run.exit != USAGE or run.dataset in looked)]

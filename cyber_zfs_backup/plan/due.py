@@ -27,7 +27,7 @@ _NEEDS_A_PERSON = 65
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One tree and one destination (``HOST:DATASET``); without one, the tree's own snapshots."""
+    """One tree and one destination (``HOST:DATASET``)."""
 
     dataset: str
     destination: str
@@ -53,9 +53,8 @@ def learned(known: Mapping[Way, Reached], runs: Iterable[Finished]) -> dict[Way,
     """The same, after these further runs (oldest first)."""
     found = dict(known)
     for run in runs:
-        if run.snapshot:
-            # A run that took one has made good what had failed before.
-            found.pop(Way(run.dataset, ""), None)
+        if not run.destination:
+            continue
         way = Way(run.dataset, run.destination)
         before = found.get(way, Reached())
         ended = run.started + timedelta(seconds=min(max(run.seconds, 0), 1e9))

@@ -408,20 +408,6 @@ def test_what_was_made_to_rest_before_a_snapshot_goes_on_after_it(tmp_path: Path
     assert (tmp_path / "ran").read_text().split() == ["after-snapshot", "failed"]
 
 
-def test_a_hook_that_fails_is_on_record_until_a_snapshot_is_good() -> None:
-    """Also of a tree that is pushed, whose snapshots are not on record otherwise."""
-    fleet = Fleet(ONE + hooked("before-snapshot", "exit 1"))
-    assert fleet.due().exit_code == 1
-    assert [(run.destination, run.exit) for run in history()] == [("", 1)]
-    (last,) = history()
-    assert last.error.startswith("hook before-snapshot: ")
-    fleet.text = ONE
-    assert fleet.later(HOUR).exit_code == 0
-    assert [(run.destination, run.exit) for run in history()][1:] == [("", 0), (f"offsite:{THERE}", 0)]
-    fleet.later(HOUR)
-    assert [run.destination for run in history()][3:] == [f"offsite:{THERE}"]
-
-
 def test_a_push_whose_hook_failed_is_made_up_later() -> None:
     fleet = Fleet(ONE + hooked("before-push", "exit 1"))
     result = fleet.due()

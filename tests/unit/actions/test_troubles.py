@@ -143,9 +143,7 @@ def test_what_failed_long_ago_is_no_question_any_more() -> None:
 def test_a_run_without_a_push_is_made_good_by_any_later_one() -> None:
     local = run("", 1, hours=5)
     assert from_history([local], frozenset(), NOW).troubles[0].what.startswith("the backup of tank failed")
-    assert keys(from_history([local, run(snapshot="2026-11-27T10:00:00Z")], frozenset(), NOW)) == []
-    # A push alone says nothing of the snapshot that was not taken.
-    assert keys(from_history([local, run()], frozenset(), NOW)) == ["run tank"]
+    assert keys(from_history([local, run()], frozenset(), NOW)) == []
     assert keys(from_history([run(code=1), run("", hours=1)], frozenset(), NOW)) == ["run tank off:a/b"]
 
 

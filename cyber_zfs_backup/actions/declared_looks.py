@@ -6,16 +6,16 @@ Changes nothing. A tree that cannot be read is a problem of its own, and the oth
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 from ..config.declared import Declared
-from ..config.job import Job, UsageError
+from ..config.job import Job
 from ..config.requests import Check, LookDeclared
 from ..config.tasks import tasks
 from ..hosts.local import LocalHost
@@ -28,14 +28,14 @@ from ..plan.standing import Standing
 from ..zfs.client import Zfs
 from .attempt import attempt
 from .awaited import Awaited, awaited
-from .check import check, checked, runs_on_record, unknown, verdict
+from .check import checked, runs_on_record, unknown, verdict
 from .configuration import read_declared
 from .due_jobs import Open, open_real
 from .elapses import next_elapse
 from .ends import Ends, Home, SourceMissingError
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
 from .run import PATIENCE
-from .status import Told, status, table_of, tree_rows
+from .status import Told, table_of, tree_rows
 from .troubles import check_of
 
 Answer = TypeVar("Answer")
@@ -54,46 +54,22 @@ class World:
 
 Trees = Sequence[Awaited]
 Answers = Callable[[World, Trees], ActionResult]
-One = Callable[[Any, Surface], RunResult]
-"""Does the same for one tree."""
 
 
 def status_declared(request: LookDeclared, surface: Surface) -> RunResult:
     """How the trees stand, as a table. Raises ``UsageError`` where the configuration cannot be used."""
-
-    def answer(world: World, trees: Trees) -> ActionResult:
-        return status_of(world, trees, online=request.online)
-
-    return look(request, surface, answer, status)
+    return look(request.file, surface, lambda world, trees: status_of(world, trees, online=request.online))
 
 
 def check_declared(request: LookDeclared, surface: Surface) -> RunResult:
     """Whether backups of the trees come as they should. Raises ``UsageError`` as ``status_declared`` does."""
-    return look(request, surface, check_all, check)
+    return look(request.file, surface, partial(check_all, request.file))
 
 
-def look(request: LookDeclared, surface: Surface, answer: Answers, one: One) -> RunResult:
-    """Read the file, look when things are due, and let ``answer`` tell the rest; where no tree is declared
-    let ``one`` do what is meant instead."""
-    may_be_missing = request.instead is not None or bool(request.refusal)
-    if may_be_missing and not os.path.lexists(request.file):
-        return _instead(request, surface, one)
-    declared = read_declared(request.file, surface)
-    if not declared.entries:
-        return _instead(request, surface, one)
-    return look_at_declared(declared, surface, answer)
-
-
-def _instead(request: LookDeclared, surface: Surface, one: One) -> RunResult:
-    if request.instead is None:
-        nothing = f"{request.file} declares no [[dataset]]; write one, or name a tree with --dataset"
-        raise UsageError(request.refusal or nothing)
-    return one(request.instead, surface)
-
-
-def look_at_declared(declared: Declared, surface: Surface, answer: Answers) -> RunResult:
-    """Look at what is declared."""
+def look(file: Path, surface: Surface, answer: Answers) -> RunResult:
+    """Read the file, look when things are due, and let ``answer`` tell the rest."""
     started, began = datetime.now(UTC), time.monotonic()
+    declared = read_declared(file, surface)
     host = LocalHost()
     try:
         result = look_on(real_world(Zfs(host, timeout=PATIENCE), surface), declared, answer)
@@ -158,7 +134,7 @@ def see_tree(
         return ActionResult(home.job.dataset, Outcome.FAILED, what, problems=(problem,))
 
 
-def check_all(world: World, trees: Trees) -> ActionResult:
+def check_all(file: Path, world: World, trees: Trees) -> ActionResult:
     """One line for all of them; the worst counts. What cannot be looked at is not called well."""
     done: list[Checked] = []
     blind: list[str] = []
@@ -173,7 +149,7 @@ def check_all(world: World, trees: Trees) -> ActionResult:
             blind += [f"{tree.task.dataset}: {each.what}" for each in told.problems]
         else:
             done += told
-    found = verdict(done)
+    found = verdict(done) if done else unknown(f"{file} declares no [[dataset]]")
     # What is known to be bad is worse than what is not known.
     return unknown("; ".join(blind)) if blind and found.outcome is not Outcome.CRITICAL else found
 

@@ -13,7 +13,7 @@ from ..hosts.local import LocalHost
 from ..plan.report_page import Page, Seen, report_page
 from .attempt import attempt
 from .declared_looks import Trees, World, look, rows_of, see_tree
-from .report_page import Around, look_at, refuse_file, report_run, surroundings, written
+from .report_page import Around, look_at, refuse_file, surroundings, written
 from .result import ActionResult, Problem, RunResult, Surface
 from .status import Told
 
@@ -31,7 +31,7 @@ def report_declared(request: LookDeclared, surface: Surface) -> RunResult:
         page, problems = page_of(around, world, trees, online=request.online)
         return written(page, output, problems)
 
-    return look(request, surface, answer, report_run)
+    return look(request.file, surface, answer)
 
 
 def page_of(around: Around, world: World, trees: Trees, *, online: bool) -> tuple[Page, tuple[Problem, ...]]:

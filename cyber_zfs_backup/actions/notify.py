@@ -103,7 +103,7 @@ def _seen(request: Notify, asked: _Asked, surface: Surface, run: Run, now: datet
     looks: tuple[Look, ...] = ()
     if request.look is not None:
         looks = (Look(request.look),)
-    elif asked.declared is not None and asked.declared.entries:
+    elif asked.declared is not None:
         looks = looks_of(asked.declared, now)
     elif not asked.seen.troubles and request.guess:
         looks = guessed_look(request.guess, runs, run)

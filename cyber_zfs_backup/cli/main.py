@@ -6,8 +6,10 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -68,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _guarded(words: Sequence[str]) -> int:
     try:
-        request = parse(words)
+        request = _meant(parse(words))
     except UsageError as error:
         return _usage(str(error), words)
     except SystemExit:
@@ -96,6 +98,16 @@ def _guarded(words: Sequence[str]) -> int:
     if isinstance(request.work, Job) and request.work.metrics is not None:
         _tell_monitoring("metrics.write_after", request.work, str(request.work.metrics))
     return code
+
+
+def _meant(request: Request) -> Request:
+    """The same; but where the file that it would look at does not exist, it is about one tree, as without."""
+    work = request.work
+    if not isinstance(work, LookDeclared) or os.path.lexists(work.file):
+        return request
+    if work.refusal:
+        raise UsageError(work.refusal)
+    return request if work.instead is None else replace(request, work=work.instead)
 
 
 def _work(request: Request, surface: Surface) -> int:

@@ -182,9 +182,8 @@ class Look(Enum):
 class LookDeclared:
     """Tell how all trees of the configuration file stand; read only.
 
-    Where the file does not exist or declares no tree, ``instead`` is meant; ``refusal`` says why that is
-    impossible, too. Neither is there where the file was named. ``online``: ask the receivers.
-    ``output``: what to write, and where.
+    Where the file does not exist, ``instead`` is meant; ``refusal`` says why that is impossible, too. Neither
+    is there where the file was named. ``online``: ask the receivers. ``output``: what to write, and where.
     """
 
     kind: Look

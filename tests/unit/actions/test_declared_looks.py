@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,16 +12,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from cyber_zfs_backup.actions import declared_metrics
 from cyber_zfs_backup.actions.check import runs_on_record
 from cyber_zfs_backup.actions.declared_looks import Answers, World, check_all, look_on, status_of
-from cyber_zfs_backup.actions.declared_looks import look as look_or_one
 from cyber_zfs_backup.actions.declared_metrics import metrics_of, write_after_run
 from cyber_zfs_backup.actions.declared_report import page_of
 from cyber_zfs_backup.actions.doctor_here import Here
 from cyber_zfs_backup.actions.journal import Journal
 from cyber_zfs_backup.actions.report_page import Around, on_record
 from cyber_zfs_backup.actions.result import ActionResult, Outcome, RunResult, Surface
-from cyber_zfs_backup.config.declared import Declared
-from cyber_zfs_backup.config.job import UsageError
-from cyber_zfs_backup.config.requests import Look, LookDeclared, RunDue, Status
+from cyber_zfs_backup.config.requests import RunDue
 from cyber_zfs_backup.plan.report_page import Page
 from cyber_zfs_backup.plan.standing import COLUMNS
 from tests.unit.actions.fleet import Fleet
@@ -46,6 +42,7 @@ name = "tank/src/local"
 schedule = "02:00"
 """
 HOUR = 3600
+CHECK = partial(check_all, FILE)
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +92,7 @@ def test_a_destination_that_nothing_was_pushed_to_yet() -> None:
     assert off["there"] == off["newest"]
     # It is due at once.
     assert new["next run"] == f"{fleet.now:%Y-%m-%d %H:%M}"
-    found = look(fleet, check_all)
+    found = look(fleet, CHECK)
     assert found.outcome is Outcome.CRITICAL
     assert "nothing of tank/src has arrived at new:other/copy yet" in found.summary
 
@@ -103,11 +100,11 @@ def test_a_destination_that_nothing_was_pushed_to_yet() -> None:
 def test_what_rests_says_so_and_is_not_late() -> None:
     fleet = fleet_of()
     fleet.wait(9 * HOUR)
-    assert look(fleet, check_all).outcome is Outcome.CRITICAL
+    assert look(fleet, CHECK).outcome is Outcome.CRITICAL
     fleet.text = TWO.replace('schedule = "every 1h"', "pause = 2099-01-01")
     off, _local = status(fleet)
     assert off["next run"] == "paused until 2099-01-01"
-    found = look(fleet, check_all)
+    found = look(fleet, CHECK)
     assert found.outcome is Outcome.DONE
     assert "tank/src is paused until 2099-01-01" in found.summary
 
@@ -124,7 +121,7 @@ def test_a_receiver_that_is_asked_tells_for_itself() -> None:
 def test_each_tree_is_held_against_its_own_limits() -> None:
     fleet = fleet_of()
     fleet.wait(3 * HOUR)
-    found = look(fleet, check_all)
+    found = look(fleet, CHECK)
     assert found.outcome is Outcome.WARNINGS
     line = found.lines[0]
     assert line.startswith("CYBER-ZFS-BACKUP WARNING - the newest snapshot of tank/src is 3 h old")
@@ -141,38 +138,21 @@ def test_a_tree_that_is_not_there_hides_nothing_of_the_others() -> None:
     assert ["gone/away" in problem.what for problem in result.problems] == [True]
     assert result.table is not None
     assert [row[0] for row in result.table.rows] == ["tank/src", "tank/src/local"]
-    found = look(fleet, check_all)
+    found = look(fleet, CHECK)
     assert found.outcome is Outcome.CRITICAL
     assert "gone/away" in found.summary
 
 
-def test_without_a_declared_tree_it_is_about_one(tmp_path: Path) -> None:
-    """Also where there is a file, which says who is told and no more."""
-    file, rig = tmp_path / "config.toml", Rig()
-    asked: list[object] = []
-
-    def one(work: object, _surface: Surface) -> RunResult:
-        asked.append(work)
-        return RunResult("", (), rig.now, 0.0, False, ())
-
-    tree = Status("tank/src", ())
-    request = LookDeclared(Look.STATUS, file, tree)
-    look_or_one(request, rig.said, check_all, one)
-    file.write_text("[notification]\nlogin = true\n")
-    look_or_one(request, rig.said, check_all, one)
-    assert asked == [tree, tree]
-    for why in ("", "9lives is no pool"):
-        with pytest.raises(UsageError, match=why or r"declares no \[\[dataset\]\]"):
-            look_or_one(replace(request, instead=None, refusal=why), rig.said, check_all, one)
-    file.unlink()
-    with pytest.raises(UsageError, match="there is no "):
-        look_or_one(replace(request, instead=None), rig.said, check_all, one)
+def test_a_file_that_declares_nothing_is_not_well() -> None:
+    fleet = Fleet("[notification]\nlogin = true\n")
+    found = look(fleet, CHECK)
+    assert (found.outcome, found.summary) == (Outcome.UNKNOWN, f"{FILE} declares no [[dataset]]")
 
 
 def test_zfs_that_does_not_answer_is_unknown_and_not_well() -> None:
     fleet = fleet_of()
     fleet.source.faults.unreachable = True
-    found = look(fleet, check_all)
+    found = look(fleet, CHECK)
     assert found.outcome is Outcome.UNKNOWN
     assert found.lines[0].startswith("CYBER-ZFS-BACKUP UNKNOWN - tank/src: ")
     assert look(fleet, partial(status_of, online=False)).outcome is Outcome.PARTIAL
@@ -197,10 +177,10 @@ def test_they_are_written_where_the_file_says(tmp_path: Path, monkeypatch: pytes
     output, rig = tmp_path / "x.prom", Rig()
     fleet.text = f'[monitoring]\nmetrics = "{output}"\n{TWO}'
 
-    def looked(_declared: Declared, _surface: Surface, answer: Answers) -> RunResult:
+    def looked(_file: Path, _surface: Surface, answer: Answers) -> RunResult:
         return RunResult("", (), fleet.now, 0.0, False, (look(fleet, answer),))
 
-    monkeypatch.setattr(declared_metrics, "look_at_declared", looked)
+    monkeypatch.setattr(declared_metrics, "look", looked)
     monkeypatch.setattr(declared_metrics, "read_declared", lambda _file, _surface: declared(fleet.text))
     write_after_run(RunDue(FILE), rig.said)
     assert 'dataset="tank/src/local"' in output.read_text()

@@ -18,9 +18,8 @@ from cyber_zfs_backup.actions.channels import Means
 from cyber_zfs_backup.actions.notify import notify, told
 from cyber_zfs_backup.actions.notify import tested as try_out
 from cyber_zfs_backup.actions.result import ActionResult, Outcome
-from cyber_zfs_backup.actions.troubles import Look
 from cyber_zfs_backup.config.declared import Notification, Tell
-from cyber_zfs_backup.config.requests import Check, Notify
+from cyber_zfs_backup.config.requests import Notify
 from cyber_zfs_backup.plan.findings import Severity
 from cyber_zfs_backup.plan.telling import Seen
 from cyber_zfs_backup.plan.told import Topic, Trouble
@@ -232,21 +231,6 @@ def test_a_file_that_cannot_be_used_is_told_at_the_login(whole: Machine) -> None
     file.write_text('[notification]\nmail = ["root"]\n')
     notify(Notify(file), Said())
     assert not whole.means.notice.exists()
-
-
-def test_a_file_that_declares_no_tree_leaves_the_plain_timers(
-    whole: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = whole.folder / "config.toml"
-    file.write_text('[notification]\nmail = ["root"]\n')
-    file.chmod(0o644)
-    day = timedelta(days=1)
-    look = Look(Check("tank", day, day), guessed=True)
-    monkeypatch.setattr(
-        notifying, "guessed_look", lambda dataset, *_rest: (look,) if dataset == "tank" else ()
-    )
-    assert notify(Notify(file, guess="tank"), Said()).exit_code == 0
-    assert ["tank" in subject for subject in whole.subjects] == [True]
 
 
 def test_the_datasets_of_the_file_are_looked_at(whole: Machine) -> None:

@@ -24,9 +24,10 @@ from ..plan.told import Topic, Trouble
 from .doctor_here import SERVICE, Run, SilentError, show_units, unit_moment
 from .result import ActionResult, Outcome
 
+RUN_SERVICE = "cyber-zfs-backup-run.service"
 SERVICES = (
     SERVICE,
-    "cyber-zfs-backup-run.service",
+    RUN_SERVICE,
     "cyber-zfs-backup@*.service",
     "cyber-zfs-backup-receiver.service",
 )
@@ -37,6 +38,9 @@ RECENT = timedelta(days=7)
 
 NIGHT = timedelta(days=1)
 SLACK = timedelta(hours=2)
+
+A_LOOK = timedelta(minutes=1)
+"""So long after it has begun, a run that begins every few minutes may be one that finds nothing to do."""
 
 USAGE, LOCKED, INTERRUPTED = 2, 4, (130, 143)
 """Exit codes that are told otherwise, or not: a slip of the hand, another run at work, somebody's wish."""
@@ -237,10 +241,14 @@ def _unit_failed(unit: Unit) -> Trouble:
 
 
 def busy_for(found: Iterable[Unit] | None, now: datetime) -> timedelta | None:
-    """Since when a backup is under way; ``None`` where none is."""
+    """Since when a backup is under way; ``None`` where none is.
+
+    A run by the configuration file begins every few minutes, which must not keep what is late from being told.
+    """
     times = [
         now - unit.started
         for unit in found or ()
         if unit.state == "activating" and unit.started and not unit.name.endswith("-receiver.service")
+        if unit.name != RUN_SERVICE or now - unit.started >= A_LOOK
     ]
     return min(times, default=None)

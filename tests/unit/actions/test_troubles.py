@@ -217,6 +217,12 @@ def test_what_is_under_way() -> None:
     assert busy_for(None, NOW) is None
 
 
+def test_a_run_that_begins_every_five_minutes_is_no_reason_to_be_silent_for_ever() -> None:
+    look = replace(FAILED, name="cyber-zfs-backup-run.service", state="activating", started=NOW)
+    assert busy_for([look], NOW + timedelta(seconds=3)) is None
+    assert busy_for([look], NOW + HOUR) == HOUR
+
+
 # What is looked at
 
 

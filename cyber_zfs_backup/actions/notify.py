@@ -20,6 +20,7 @@ from ..config.declared import Declared, Notification, Tell
 from ..config.job import Action, Exclude, Job, UsageError
 from ..config.requests import Check, Notify
 from ..hosts.local import LocalHost
+from ..model.names import is_within
 from ..plan.findings import Severity
 from ..plan.telling import Message, Policy, Seen, Telling, after, on_channel, telling, together
 from ..plan.telling_text import body, subject
@@ -103,10 +104,12 @@ def _seen(request: Notify, asked: _Asked, surface: Surface, run: Run, now: datet
     looks: tuple[Look, ...] = ()
     if request.look is not None:
         looks = (Look(request.look),)
-    elif asked.declared is not None:
-        looks = looks_of(asked.declared, now)
-    elif not asked.seen.troubles and request.guess:
-        looks = guessed_look(request.guess, runs, run)
+    elif not asked.seen.troubles:
+        looks = looks_of(asked.declared, now) if asked.declared is not None else ()
+        entries = asked.declared.entries if asked.declared is not None else ()
+        # The plain timer goes by its own command line, whatever else a file declares: nobody, or other trees.
+        if request.guess and not any(is_within(name, request.guess) for name in entries):
+            looks = (*looks, *guessed_look(request.guess, runs, run))
     services = units(run)
     return together(
         [

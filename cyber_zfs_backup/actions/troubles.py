@@ -243,7 +243,7 @@ def _unit_failed(unit: Unit) -> Trouble:
 def busy_for(found: Iterable[Unit] | None, now: datetime) -> timedelta | None:
     """Since when a backup is under way; ``None`` where none is.
 
-    A run by the configuration file begins every few minutes, which must not keep what is late from being told.
+    A run by the configuration file begins every few minutes, and must not keep what is late from being told.
     """
     times = [
         now - unit.started

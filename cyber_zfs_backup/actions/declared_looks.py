@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from ..config.declared import Declared
 from ..config.job import Job
-from ..config.requests import Check, LookDeclared
+from ..config.requests import Check, LookDeclared, NothingDeclaredError
 from ..config.tasks import tasks
 from ..hosts.local import LocalHost
 from ..model.history import Finished
@@ -58,18 +58,28 @@ Answers = Callable[[World, Trees], ActionResult]
 
 def status_declared(request: LookDeclared, surface: Surface) -> RunResult:
     """How the trees stand, as a table. Raises ``UsageError`` where the configuration cannot be used."""
-    return look(request.file, surface, lambda world, trees: status_of(world, trees, online=request.online))
+    return look(request, surface, lambda world, trees: status_of(world, trees, online=request.online))
 
 
 def check_declared(request: LookDeclared, surface: Surface) -> RunResult:
     """Whether backups of the trees come as they should. Raises ``UsageError`` as ``status_declared`` does."""
-    return look(request.file, surface, partial(check_all, request.file))
+    return look(request, surface, partial(check_all, request.file))
 
 
-def look(file: Path, surface: Surface, answer: Answers) -> RunResult:
-    """Read the file, look when things are due, and let ``answer`` tell the rest."""
+def look(request: LookDeclared, surface: Surface, answer: Answers) -> RunResult:
+    """Read the file, look when things are due, and let ``answer`` tell the rest.
+
+    Raises ``NothingDeclaredError`` where the file was not named, and has no dataset.
+    """
+    declared = read_declared(request.file, surface)
+    if not declared.entries and not request.named:
+        raise NothingDeclaredError(f"{request.file} declares no [[dataset]]")
+    return looked(declared, surface, answer)
+
+
+def looked(declared: Declared, surface: Surface, answer: Answers) -> RunResult:
+    """The same of what was read already."""
     started, began = datetime.now(UTC), time.monotonic()
-    declared = read_declared(file, surface)
     host = LocalHost()
     try:
         result = look_on(real_world(Zfs(host, timeout=PATIENCE), surface), declared, answer)

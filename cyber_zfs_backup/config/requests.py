@@ -182,8 +182,9 @@ class Look(Enum):
 class LookDeclared:
     """Tell how all trees of the configuration file stand; read only.
 
-    Where the file does not exist, ``instead`` is meant; ``refusal`` says why that is impossible, too. Neither
-    is there where the file was named. ``online``: ask the receivers. ``output``: what to write, and where.
+    Where the file does not exist, or declares no dataset, ``instead`` is meant; ``refusal`` says why that is
+    impossible, too. Neither is there where the file was named. ``online``: ask the receivers. ``output``:
+    what to write, and where.
     """
 
     kind: Look
@@ -195,6 +196,15 @@ class LookDeclared:
     dry_run: bool = False
     dataset: str = ""
     destinations: tuple[Destination, ...] = ()
+
+    @property
+    def named(self) -> bool:
+        """Whether that file is meant, and nothing else."""
+        return self.instead is None and not self.refusal
+
+
+class NothingDeclaredError(UsageError):
+    """The configuration file declares no dataset; as a rule it says only who is told."""
 
 
 @dataclass(frozen=True, slots=True)

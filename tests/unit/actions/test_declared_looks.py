@@ -18,6 +18,7 @@ from cyber_zfs_backup.actions.doctor_here import Here
 from cyber_zfs_backup.actions.journal import Journal
 from cyber_zfs_backup.actions.report_page import Around, on_record
 from cyber_zfs_backup.actions.result import ActionResult, Outcome, RunResult, Surface
+from cyber_zfs_backup.config.declared import Declared
 from cyber_zfs_backup.config.requests import RunDue
 from cyber_zfs_backup.plan.report_page import Page
 from cyber_zfs_backup.plan.standing import COLUMNS
@@ -177,10 +178,10 @@ def test_they_are_written_where_the_file_says(tmp_path: Path, monkeypatch: pytes
     output, rig = tmp_path / "x.prom", Rig()
     fleet.text = f'[monitoring]\nmetrics = "{output}"\n{TWO}'
 
-    def looked(_file: Path, _surface: Surface, answer: Answers) -> RunResult:
+    def looked(_declared: Declared, _surface: Surface, answer: Answers) -> RunResult:
         return RunResult("", (), fleet.now, 0.0, False, (look(fleet, answer),))
 
-    monkeypatch.setattr(declared_metrics, "look", looked)
+    monkeypatch.setattr(declared_metrics, "looked", looked)
     monkeypatch.setattr(declared_metrics, "read_declared", lambda _file, _surface: declared(fleet.text))
     write_after_run(RunDue(FILE), rig.said)
     assert 'dataset="tank/src/local"' in output.read_text()

@@ -16,6 +16,7 @@ from ..config.job import UsageError
 from ..config.requests import Check
 from ..config.tasks import Task, tasks
 from ..model.history import Finished
+from ..model.names import own_time
 from ..plan.findings import Finding, Severity
 from ..plan.lateness import BELOW
 from ..plan.telling import Seen, together
@@ -167,12 +168,26 @@ def from_history(runs: Iterable[Finished], looked: frozenset[str], now: datetime
     last: dict[tuple[str, str], Finished] = {}
     for run in runs:
         if run.exit != LOCKED and run.exit not in INTERRUPTED:
-            # A run that pushed something took its snapshot, too.
-            last.pop((run.dataset, ""), None)
+            local = last.get((run.dataset, ""))
+            if local is not None and _makes_good(run, local):
+                del last[run.dataset, ""]
             last[run.dataset, run.destination] = run
     recent = [run for run in last.values() if abs(now - run.started) < RECENT]
     bad = [run for run in recent if not run.good and (run.exit != USAGE or run.dataset in looked)]
     return Seen(tuple(map(_failed, bad)), answered=frozenset(map(_run_of, recent)))
+
+
+def _makes_good(run: Finished, local: Finished) -> bool:
+    """Whether a later run shows that what was done here without a push is over.
+
+    A run of a command line took its snapshot and expired, too. One by the configuration file only pushed: it
+    has to be of a snapshot that was taken since.
+    """
+    if not run.job:
+        return True
+    taken = own_time(run.target)
+    # Both moments have no fractions of seconds.
+    return taken is not None and taken > local.started + timedelta(seconds=local.seconds + 1)
 
 
 def _run_of(run: Finished) -> str:

@@ -16,6 +16,7 @@ from cyber_zfs_backup.actions.due_jobs import Stops
 from cyber_zfs_backup.actions.history import history
 from cyber_zfs_backup.actions.lock import push_lock, run_lock
 from cyber_zfs_backup.actions.result import Outcome, RunResult
+from cyber_zfs_backup.actions.troubles import from_history
 from cyber_zfs_backup.config.job import Action, Destination, Job, UsageError
 from cyber_zfs_backup.hosts.protocol import Transfer
 from cyber_zfs_backup.model.history import Finished
@@ -406,6 +407,32 @@ def test_what_was_made_to_rest_before_a_snapshot_goes_on_after_it(tmp_path: Path
     assert words(result) == ["hook before-snapshot"]
     assert fleet.names() == [name]
     assert (tmp_path / "ran").read_text().split() == ["after-snapshot", "failed"]
+    *_, failed = history()
+    assert (failed.destination, failed.exit) == ("", 1)
+    assert failed.error == "hook before-snapshot: tank/src: /bin/sh failed (exit 1)"
+
+
+def test_a_hook_that_fails_behind_a_snapshot_is_on_record() -> None:
+    """Else a night whose hook fails each time looks well: its push is."""
+    fleet = Fleet(ONE + hooked("after-snapshot", "exit 1"))
+    assert fleet.due().exit_code == 1
+    local, push = history()
+    assert (local.destination, local.exit, local.snapshot) == ("", 1, fleet.names()[0])
+    assert (push.destination, push.exit) == ("offsite:vault/copy", 0)
+    assert [each.key for each in from_history((local, push), frozenset(), fleet.now).troubles] == [
+        "run tank/src"
+    ]
+    fleet.text = ONE
+    fleet.later(HOUR)
+    assert from_history(history(), frozenset(), fleet.now).troubles == ()
+
+
+def test_a_push_that_fails_tells_what_it_was_to_push() -> None:
+    """That its tree was snapshotted again is known from that, however long the receiver is away."""
+    fleet = Fleet(ONE + hooked("before-push", "exit 1"))
+    fleet.due()
+    (push,) = history()
+    assert (push.exit, push.target) == (1, fleet.names()[0])
 
 
 def test_a_push_whose_hook_failed_is_made_up_later() -> None:

@@ -147,6 +147,20 @@ def test_a_run_without_a_push_is_made_good_by_any_later_one() -> None:
     assert keys(from_history([run(code=1), run("", hours=1)], frozenset(), NOW)) == ["run tank off:a/b"]
 
 
+def test_a_declared_push_makes_good_what_was_done_before_a_later_snapshot_alone() -> None:
+    """It takes none itself: an expiry that fails each night must not be hidden by the push beside it."""
+    local = run("", 1, job="tank", hours=10)
+    same_night = run(job="tank", target="2026-11-27T01:59:58Z")
+    assert keys(from_history([local, same_night], frozenset(), NOW)) == ["run tank"]
+    # The failure that a receiver tells of later says nothing of it either.
+    assert keys(from_history([local, run(code=75, job="tank")], frozenset(), NOW))[0] == "run tank"
+    for later in (
+        run(job="tank", target="2026-11-27T02:05:00Z"),
+        run(code=75, target="2026-11-27T02:05:00Z"),
+    ):
+        assert "run tank" not in keys(from_history([local, later], frozenset(), NOW))
+
+
 # Services
 
 FAILED = Unit("cyber-zfs-backup.service", "failed", "exit-code", 1, NOW - 3 * HOUR)

@@ -109,7 +109,7 @@ def checked(home: Home, request: Check, runs: Iterable[Finished]) -> tuple[Check
         known = {ledger.root.to for ledger in ledgers}
         labels = [each.label for each in request.destinations]
         ledgers += [Ledger(Record(label)) for label in labels if label not in known]
-        done.append(check_reached(facts.root, ledgers, now, limits, errors))
+        done.append(check_reached(facts.root, ledgers, now, request.arrived or limits, errors))
     done.append(check_expired(facts.root, plan.count, (refusal.message for refusal in plan.refusals)))
     return tuple(done)
 

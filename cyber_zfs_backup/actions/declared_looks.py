@@ -31,8 +31,9 @@ from .awaited import Awaited, awaited
 from .check import checked, runs_on_record, unknown, verdict
 from .configuration import read_declared
 from .due_jobs import Open, open_real
-from .elapses import next_elapse
+from .elapses import longest_gap, next_elapse
 from .ends import Ends, Home, SourceMissingError
+from .expected import Gap
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
 from .run import PATIENCE
 from .status import Told, table_of, tree_rows
@@ -50,6 +51,7 @@ class World:
     clock: Callable[[], datetime]
     runs: Sequence[Finished]
     elapse: Elapse = next_elapse
+    gap: Gap = longest_gap
 
 
 Trees = Sequence[Awaited]
@@ -101,7 +103,7 @@ def look_on(world: World, declared: Declared, answer: Answers) -> ActionResult:
     )
     # Where zfs does not answer, each tree has that problem, and tells it.
     seen = None if isinstance(newest, ActionResult) else newest
-    return answer(world, awaited(known, seen, world.clock(), world.elapse))
+    return answer(world, awaited(known, seen, world.clock(), world.elapse, world.gap))
 
 
 def status_of(world: World, trees: Trees, *, online: bool) -> ActionResult:
@@ -151,7 +153,7 @@ def check_all(file: Path, world: World, trees: Trees) -> ActionResult:
         if tree.paused:
             done.append(Checked((good("taken", HERE, f"{tree.task.dataset} is {tree.paused}"),)))
             continue
-        see = partial(_check, check_of(tree.task), world.runs)
+        see = partial(_check, check_of(tree.task, tree.limits, tree.arrived), world.runs)
         told = look_into(world, tree.task.looking(online=False), see)
         if isinstance(told, ActionResult):
             blind += [f"{tree.task.dataset}: {each.what}" for each in told.problems]

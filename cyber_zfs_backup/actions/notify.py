@@ -31,6 +31,7 @@ from .channels import LOGIN, Channel, Means, UndeliveredError, channels, make_op
 from .check import check_on, runs_on_record
 from .configuration import read_declared
 from .doctor_here import Run
+from .elapses import longest_gap
 from .ends import Home
 from .journal import state_folder
 from .lock import lock_folder
@@ -105,7 +106,7 @@ def _seen(request: Notify, asked: _Asked, surface: Surface, run: Run, now: datet
     if request.look is not None:
         looks = (Look(request.look),)
     elif not asked.seen.troubles:
-        looks = looks_of(asked.declared, now) if asked.declared is not None else ()
+        looks = looks_of(asked.declared, now, longest_gap) if asked.declared is not None else ()
         entries = asked.declared.entries if asked.declared is not None else ()
         # The plain timer goes by its own command line, whatever else a file declares: nobody, or other trees.
         if request.guess and not any(is_within(name, request.guess) for name in entries):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from ..config.declared import CRITICAL, Declared
 from ..config.job import UsageError
@@ -18,11 +19,12 @@ from ..config.tasks import Task, tasks
 from ..model.history import Finished
 from ..model.names import own_time
 from ..plan.findings import Finding, Severity
-from ..plan.lateness import BELOW
+from ..plan.lateness import BELOW, Limits
 from ..plan.telling import Seen, together
 from ..plan.telling_text import moment
 from ..plan.told import Topic, Trouble
 from .doctor_here import SERVICE, Run, SilentError, show_units, unit_moment
+from .expected import Gap, expected
 from .result import ActionResult, Outcome
 
 RUN_SERVICE = "cyber-zfs-backup-run.service"
@@ -80,23 +82,25 @@ class Unit:
     started: datetime | None
 
 
-def looks_of(declared: Declared, now: datetime) -> tuple[Look, ...]:
+def looks_of(declared: Declared, now: datetime, gap: Gap) -> tuple[Look, ...]:
     """The checks of a configuration file's datasets, but for those that rest."""
-    found = []
+    found, known_gap = [], cache(gap)
     for task in tasks(declared):
         pause = task.settings.pause
         if pause is not None and pause.lasts(now.astimezone().date()):
             continue
-        found.append(Look(check_of(task)))
+        late = expected(task.settings, now, known_gap)
+        found.append(Look(check_of(task, late.taken, late.arrived)))
     return tuple(found)
 
 
-def check_of(task: Task) -> Check:
-    """How a declared tree is checked."""
+def check_of(task: Task, taken: Limits, arrived: Limits) -> Check:
+    """How a declared tree is checked, by the ages from which on it is late here, and at its destinations."""
     return Check(
         dataset=task.dataset,
-        warning=task.settings.warns_after,
-        critical=task.settings.critical_after,
+        warning=taken.warning,
+        critical=taken.critical,
+        arrived=arrived,
         local=not task.routes,
         exclude=task.exclude,
         retention=task.retention,

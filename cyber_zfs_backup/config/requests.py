@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..model.names import BadNameError, check_dataset, check_snapshot, own_time, relative
 from ..model.places import HERE
+from ..plan.lateness import Limits
 from .job import Action, Destination, Exclude, RetentionPolicy, SourceHost, UsageError
 
 _TAG = re.compile(r"[0-9a-f]{16}")
@@ -150,7 +151,8 @@ class Check:
     """Say in one line whether backups come as they should; asks this machine alone.
 
     ``receiver``: ``dataset`` is not a tree that is backed up but what copies arrive at or below. ``local``:
-    the tree is pushed nowhere. From the age ``warning`` on something is late, from ``critical`` on very late.
+    the tree is pushed nowhere. From the age ``warning`` on something is late, from ``critical`` on very late;
+    ``arrived`` are those of what destinations have, where they are others.
     """
 
     dataset: str
@@ -162,6 +164,7 @@ class Check:
     retention: RetentionPolicy = field(default_factory=RetentionPolicy)
     dry_run: bool = False
     destinations: tuple[Destination, ...] = ()
+    arrived: Limits | None = None
 
     def __post_init__(self) -> None:
         _check_root(self.dataset)

@@ -207,7 +207,7 @@ class _Showing:
         elif to in self.ledgers:
             # The run's error is told by itself, below.
             ledgers = [self.ledgers[to]]
-            yield from check_reached(self.seen.root, ledgers, self.now, standing.limits, {}).findings
+            yield from check_reached(self.seen.root, ledgers, self.now, standing.late_there, {}).findings
         else:
             what = f"nothing of {self.seen.root} has arrived at {to} yet"
             yield fails("reached", HERE, what, "cyber-zfs-backup doctor")

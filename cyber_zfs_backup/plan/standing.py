@@ -52,6 +52,12 @@ class Standing:
     limits: Limits
     paused: str = ""
     next_run: datetime | None = None
+    arrived: Limits | None = None
+
+    @property
+    def late_there(self) -> Limits:
+        """From which ages on what the destination has is late; where nobody has said so, as it is here."""
+        return self.arrived or self.limits
 
 
 def rows(root: str, newest: str, ledgers: Mapping[str, Ledger], runs: Iterable[Finished]) -> tuple[Row, ...]:

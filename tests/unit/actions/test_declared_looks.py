@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -54,7 +55,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def look(fleet: Fleet, answer: Answers) -> ActionResult:
     due = fleet.world
-    world = World(due.source, due.open, due.clock, runs_on_record(), due.elapse)
+    world = World(
+        due.source, due.open, due.clock, runs_on_record(), due.elapse, lambda *_asked: timedelta(days=1)
+    )
     return look_on(world, declared(fleet.text), answer)
 
 
@@ -129,6 +132,23 @@ def test_each_tree_is_held_against_its_own_limits() -> None:
     assert "'tank/src taken'=10800s;7200;14400;0" in line
     assert "'tank/src/local taken'=10800s;93600;180000;0" in line
     assert "\n" not in line
+
+
+def test_what_is_due_each_week_is_not_late_on_the_third_day() -> None:
+    fleet = fleet_of('[[dataset]]\nname = "tank/src/local"\nschedule = "every 1w"\n')
+    fleet.wait(3 * 24 * HOUR)
+    assert look(fleet, CHECK).outcome is Outcome.DONE
+
+
+def test_what_is_pushed_by_a_schedule_of_its_own_is_late_by_that() -> None:
+    fleet = fleet_of(TWO.replace('warn-after = "2h"\ncritical-after = "4h"', 'push-schedule = "every 1w"'))
+    fleet.later(HOUR)
+    fleet.later(3 * 24 * HOUR)
+    assert look(fleet, CHECK).outcome is Outcome.DONE
+    fleet.wait(5 * HOUR)
+    found = look(fleet, CHECK)
+    assert "'tank/src taken'=18000s;10800;14400;0" in found.lines[0]
+    assert found.outcome is Outcome.CRITICAL
 
 
 def test_a_tree_that_is_not_there_hides_nothing_of_the_others() -> None:

@@ -245,10 +245,10 @@ def test_the_datasets_of_the_file_but_for_those_that_rest() -> None:
         '[retention.few]\ndaily = 3\n[destination.off]\ndataset = "off/{name}"\n'
         '[[dataset]]\nname = "tank"\ndestinations = ["off"]\nexclude = ["x"]\nretention = "few"\n'
         'critical-after = "6h"\n'
-        '[[dataset]]\nname = "local"\n[[dataset]]\nname = "rests"\npause = true\n'
+        '[[dataset]]\nname = "local"\nschedule = "every 1w"\n[[dataset]]\nname = "rests"\npause = true\n'
         '[[dataset]]\nname = "later"\npause = 2026-12-24\n'
     )
-    looks = looks_of(declared(text), NOW)
+    looks = looks_of(declared(text), NOW, lambda *_asked: None)
     assert [look.check.dataset for look in looks] == ["local", "tank"]
     local, tank = (look.check for look in looks)
     assert (tank.warning, tank.critical, tank.exclude.patterns, tank.local) == (
@@ -259,8 +259,13 @@ def test_the_datasets_of_the_file_but_for_those_that_rest() -> None:
     )
     assert tank.retention.days == 3
     assert local.local
+    assert (local.warning, local.critical) == ((7 * 24 + 2) * HOUR, (14 * 24 + 2) * HOUR)
     over = datetime.combine(date(2026, 12, 25), datetime.min.time(), UTC)
-    assert [look.check.dataset for look in looks_of(declared(text), over)] == ["later", "local", "tank"]
+    assert [look.check.dataset for look in looks_of(declared(text), over, lambda *_asked: None)] == [
+        "later",
+        "local",
+        "tank",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ..config.declared import Declared, Notification, Tell
@@ -44,6 +44,7 @@ from .troubles import (
     from_history,
     from_units,
     guessed_look,
+    just_begun,
     looks_of,
     units,
 )
@@ -101,6 +102,13 @@ def _asked(request: Notify, surface: Surface) -> _Asked:
 
 
 def _seen(request: Notify, asked: _Asked, surface: Surface, run: Run, now: datetime) -> Seen:
+    services = units(run)
+    wait = just_begun(services, now)
+    if wait is not None:
+        # A machine that wakes up does both at once: nothing is late that is taken in this very moment.
+        surface.detail("a run has just begun; it is waited for, until it shows what it does")
+        time.sleep(wait.total_seconds())
+        services = units(run)
     runs = runs_on_record()
     looks: tuple[Look, ...] = ()
     if request.look is not None:
@@ -111,13 +119,14 @@ def _seen(request: Notify, asked: _Asked, surface: Surface, run: Run, now: datet
         # The plain timer goes by its own command line, whatever else a file declares: nobody, or other trees.
         if request.guess and not any(is_within(name, request.guess) for name in entries):
             looks = (*looks, *guessed_look(request.guess, runs, run))
-    services = units(run)
     return together(
         [
             asked.seen,
             from_history(runs, frozenset(look.check.dataset for look in looks), now),
             from_units(services, runs),
-            from_checks(looks, lambda check: _check(check, surface), busy_for(services, now)),
+            from_checks(
+                looks, lambda check: _check(check, surface), busy_for(services, now + (wait or timedelta()))
+            ),
         ]
     )
 

@@ -259,6 +259,17 @@ def _unit_failed(unit: Unit) -> Trouble:
     return Trouble(f"unit {unit.name}", "units", Topic.FAILURE, Severity.FAILS, what, remedy)
 
 
+def just_begun(found: Iterable[Unit] | None, now: datetime) -> timedelta | None:
+    """How long to wait until it shows whether a run that has just begun finds anything to do; ``None`` where
+    none has."""
+    ages = (
+        now - unit.started
+        for unit in found or ()
+        if unit.name == RUN_SERVICE and unit.state == "activating" and unit.started
+    )
+    return next((A_LOOK - age for age in ages if timedelta() <= age < A_LOOK), None)
+
+
 def busy_for(found: Iterable[Unit] | None, now: datetime) -> timedelta | None:
     """Since when a backup is under way; ``None`` where none is.
 

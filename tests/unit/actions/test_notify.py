@@ -6,6 +6,7 @@ from __future__ import annotations
 import email.policy
 import json
 import os
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.parser import BytesParser
@@ -272,3 +273,23 @@ def test_the_plain_timers_tree_is_looked_at_whatever_else_a_file_says(
     file.chmod(0o644)
     assert notify(Notify(file, guess="tank"), Said()).exit_code == 0
     assert [name for name in ("tank", "vault") if name in {each.dataset for each in looked}] == told_of
+
+
+def test_a_run_that_has_just_begun_is_waited_for(whole: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that wakes up runs both at once; what is caught up with is not late."""
+    unit = ("Id=cyber-zfs-backup-run.service", "ActiveState=activating")
+    begun = "".join(f"echo {each}\n" for each in (*unit, f"ExecMainStartTimestamp=@{int(time.time())}"))
+    systemctl = whole.folder / "bin/systemctl"
+    systemctl.write_text(f"#!/bin/sh\n{begun}")
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    file = whole.folder / "config.toml"
+    file.write_text('[notification]\nmail = ["root"]\n[[dataset]]\nname = "tank"\n')
+    file.chmod(0o644)
+    # Then it is at work.
+    assert notify(Notify(file), Said()).actions[0].outcome is Outcome.NOTHING
+    assert 50 < slept[0] <= 60
+    # Or has found nothing to do.
+    monkeypatch.setattr(time, "sleep", lambda _seconds: systemctl.write_text("#!/bin/sh\nexit 1\n"))
+    notify(Notify(file), Said())
+    assert len(whole.subjects) == 1

@@ -18,6 +18,7 @@ from cyber_zfs_backup.actions.troubles import (
     from_history,
     from_units,
     guessed_look,
+    just_begun,
     looks_of,
     units,
 )
@@ -235,6 +236,11 @@ def test_a_run_that_begins_every_five_minutes_is_no_reason_to_be_silent_for_ever
     look = replace(FAILED, name="cyber-zfs-backup-run.service", state="activating", started=NOW)
     assert busy_for([look], NOW + timedelta(seconds=3)) is None
     assert busy_for([look], NOW + HOUR) == HOUR
+    # It is waited for, until it shows what it is.
+    assert just_begun([FAILED, look], NOW + timedelta(seconds=3)) == timedelta(seconds=57)
+    for found in ([look], [replace(look, state="inactive")], [FAILED], [replace(look, started=None)], None):
+        assert just_begun(found, NOW + timedelta(minutes=1)) is None
+    assert just_begun([replace(look, name="cyber-zfs-backup.service")], NOW) is None
 
 
 # What is looked at

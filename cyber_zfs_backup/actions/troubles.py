@@ -18,6 +18,7 @@ from ..config.requests import Check
 from ..config.tasks import Task, tasks
 from ..model.history import Finished
 from ..model.names import own_time
+from ..plan.commands import JOURNAL, of_copy, of_tree
 from ..plan.findings import Finding, Severity
 from ..plan.lateness import BELOW, Limits
 from ..plan.telling import Seen, together
@@ -49,13 +50,11 @@ USAGE, LOCKED, INTERRUPTED = 2, 4, (130, 143)
 """Exit codes that are told otherwise, or not: a slip of the hand, another run at work, somebody's wish."""
 
 _REMEDIES = {
-    3: "journalctl -u cyber-zfs-backup says which datasets; the next run tries them again",
-    65: "no run mends this by itself: cyber-zfs-backup verify shows both sides, and "
-    "journalctl -u cyber-zfs-backup what to do",
-    75: "the network or the other machine: the next run goes on by itself; if it stays so, "
-    "cyber-zfs-backup doctor",
+    3: "{journal} says which datasets; the next run tries them again",
+    65: "no run mends this by itself: {verify} shows both sides, and {journal} what to do",
+    75: "the network or the other machine: the next run goes on by itself; if it stays so, {doctor}",
 }
-_REMEDY = "journalctl -u cyber-zfs-backup says why; cyber-zfs-backup doctor looks for more"
+_REMEDY = "{journal} says why; {doctor} looks for more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +100,7 @@ def check_of(task: Task, taken: Limits, arrived: Limits) -> Check:
         warning=taken.warning,
         critical=taken.critical,
         arrived=arrived,
+        declared=True,
         local=not task.routes,
         exclude=task.exclude,
         retention=task.retention,
@@ -154,7 +154,7 @@ def _unsure(finding: Finding) -> bool:
 
 def _no_answer(look: Look, why: str) -> Trouble:
     what = f"whether backups of {look.check.dataset} are late is not known: {why}"
-    remedy = "zpool status; cyber-zfs-backup doctor --here"
+    remedy = f"zpool status; {of_tree('doctor --here', look.check.dataset)}"
     return Trouble(f"unknown {look.question}", look.question, Topic.LATE, Severity.FAILS, what, remedy)
 
 
@@ -203,7 +203,8 @@ def _failed(run: Finished) -> Trouble:
     part = "was done in part only" if run.exit == 3 else "failed"
     why = f": {run.error}" if run.error else f" (exit {run.exit})"
     what = f"the backup of {run.dataset}{where} {part}, {moment(run.started)}{why}"
-    remedy = _REMEDIES.get(run.exit, _REMEDY)
+    verify, doctor = (of_copy(word, run.dataset, run.destination) for word in ("verify", "doctor"))
+    remedy = _REMEDIES.get(run.exit, _REMEDY).format(journal=JOURNAL, verify=verify, doctor=doctor)
     return Trouble(_run_of(run), _run_of(run), Topic.FAILURE, Severity.FAILS, what, remedy)
 
 

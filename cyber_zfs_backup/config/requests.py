@@ -152,7 +152,8 @@ class Check:
 
     ``receiver``: ``dataset`` is not a tree that is backed up but what copies arrive at or below. ``local``:
     the tree is pushed nowhere. From the age ``warning`` on something is late, from ``critical`` on very late;
-    ``arrived`` are those of what destinations have, where they are others.
+    ``arrived`` are those of what destinations have, where they are others. ``declared``: the configuration
+    file says all of that.
     """
 
     dataset: str
@@ -165,6 +166,7 @@ class Check:
     dry_run: bool = False
     destinations: tuple[Destination, ...] = ()
     arrived: Limits | None = None
+    declared: bool = False
 
     def __post_init__(self) -> None:
         _check_root(self.dataset)

@@ -37,6 +37,10 @@ class Awaited:
         """When anything of it is due next; ``None`` for never, and while it rests."""
         return self._first(*self.pushes)
 
+    def without_times(self) -> Awaited:
+        """The same where nobody knows when anything is done, since nothing does it by itself."""
+        return replace(self, snapshot=None, pushes=dict.fromkeys(self.pushes))
+
     def standings(self, rows: tuple[Row, ...]) -> tuple[Standing, ...]:
         """Its rows with what is expected of each; and one for each declared destination that has none."""
         found = {row.destination: row for row in rows}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from .attempt import attempt
 from .awaited import Awaited, awaited
 from .check import checked, runs_on_record, unknown, verdict
 from .configuration import read_declared
+from .doctor_here import RUN_TIMER, run_timer_is_off
 from .due_jobs import Open, open_real
 from .elapses import longest_gap, next_elapse
 from .ends import Ends, Home, SourceMissingError
@@ -41,10 +42,19 @@ from .troubles import check_of
 
 Answer = TypeVar("Answer")
 
+SYSTEMD_PATIENCE = 60.0
+_OFF = (
+    f"{RUN_TIMER} is off: nothing of this is backed up by itself, unless something else starts "
+    f"cyber-zfs-backup run; systemctl enable --now {RUN_TIMER}"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What is looked at: this machine's zfs, ways out, and the runs on record (oldest first)."""
+    """What is looked at: this machine's zfs, ways out, and the runs on record (oldest first).
+
+    ``off``: the timer that does what is due is off, so that it is not known when anything is done.
+    """
 
     source: Zfs
     open: Open
@@ -52,6 +62,7 @@ class World:
     runs: Sequence[Finished]
     elapse: Elapse = next_elapse
     gap: Gap = longest_gap
+    off: bool = False
 
 
 Trees = Sequence[Awaited]
@@ -84,15 +95,16 @@ def looked(declared: Declared, surface: Surface, answer: Answers) -> RunResult:
     started, began = datetime.now(UTC), time.monotonic()
     host = LocalHost()
     try:
-        result = look_on(real_world(Zfs(host, timeout=PATIENCE), surface), declared, answer)
+        off = run_timer_is_off(partial(host.run, timeout=SYSTEMD_PATIENCE))
+        result = look_on(real_world(Zfs(host, timeout=PATIENCE), surface, off=off), declared, answer)
     finally:
         host.close()
     return RunResult("", (), started, round(time.monotonic() - began, 3), False, (result,))
 
 
-def real_world(source: Zfs, surface: Surface) -> World:
+def real_world(source: Zfs, surface: Surface, *, off: bool) -> World:
     """The world, by real processes and connections."""
-    return World(source, open_real(surface), lambda: datetime.now(UTC), runs_on_record())
+    return World(source, open_real(surface), lambda: datetime.now(UTC), runs_on_record(), off=off)
 
 
 def look_on(world: World, declared: Declared, answer: Answers) -> ActionResult:
@@ -103,7 +115,8 @@ def look_on(world: World, declared: Declared, answer: Answers) -> ActionResult:
     )
     # Where zfs does not answer, each tree has that problem, and tells it.
     seen = None if isinstance(newest, ActionResult) else newest
-    return answer(world, awaited(known, seen, world.clock(), world.elapse, world.gap))
+    trees = awaited(known, seen, world.clock(), world.elapse, world.gap)
+    return answer(world, [tree.without_times() for tree in trees] if world.off else trees)
 
 
 def status_of(world: World, trees: Trees, *, online: bool) -> ActionResult:
@@ -114,7 +127,8 @@ def status_of(world: World, trees: Trees, *, online: bool) -> ActionResult:
         told = look_into(world, tree.task.looking(online=online), partial(rows_of, world))
         standings += tree.standings(told.rows if isinstance(told, Told) else ())
         problems += told.problems
-    return table_of(standings, tuple(problems), world.clock())
+    table = table_of(standings, tuple(problems), world.clock())
+    return replace(table, answer=(_OFF,)) if world.off else table
 
 
 def rows_of(world: World, home: Home, ways: Sequence[Ends]) -> Told:

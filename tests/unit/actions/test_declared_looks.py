@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,12 +17,13 @@ from cyber_zfs_backup.actions.check import runs_on_record
 from cyber_zfs_backup.actions.declared_looks import Answers, World, check_all, look_on, status_of
 from cyber_zfs_backup.actions.declared_metrics import metrics_of, write_after_run
 from cyber_zfs_backup.actions.declared_report import page_of
-from cyber_zfs_backup.actions.doctor_here import Here
+from cyber_zfs_backup.actions.doctor_here import Here, run_timer_is_off
 from cyber_zfs_backup.actions.journal import Journal
 from cyber_zfs_backup.actions.report_page import Around, on_record
 from cyber_zfs_backup.actions.result import ActionResult, Outcome, RunResult, Surface
 from cyber_zfs_backup.config.declared import Declared
 from cyber_zfs_backup.config.requests import RunDue
+from cyber_zfs_backup.hosts.protocol import Finished
 from cyber_zfs_backup.plan.report_page import Page
 from cyber_zfs_backup.plan.standing import COLUMNS
 from tests.unit.actions.fleet import Fleet
@@ -149,6 +152,29 @@ def test_what_is_pushed_by_a_schedule_of_its_own_is_late_by_that() -> None:
     found = look(fleet, CHECK)
     assert "'tank/src taken'=18000s;10800;14400;0" in found.lines[0]
     assert found.outcome is Outcome.CRITICAL
+
+
+def test_where_the_timer_is_off_nothing_is_promised() -> None:
+    fleet = fleet_of()
+    due = fleet.world
+    world = World(due.source, due.open, due.clock, (), due.elapse, lambda *_asked: None, off=True)
+    result = look_on(world, declared(fleet.text), partial(status_of, online=False))
+    assert result.table is not None
+    place = COLUMNS.index("next run")
+    assert [row[place] for row in result.table.rows] == ["", ""]
+    assert "systemctl enable --now cyber-zfs-backup-run.timer" in result.answer[0]
+    world = replace(world, off=False)
+    assert look_on(world, declared(fleet.text), partial(status_of, online=False)).answer == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "off"), [("inactive", True), ("active", False), ("failed", True), ("", False)]
+)
+def test_whether_the_timer_is_off_is_systemds_to_say(said: str, off: bool) -> None:
+    def run(argv: Sequence[str]) -> Finished:
+        return Finished(tuple(argv), 0 if said else 1, f"ActiveState={said}\n", "")
+
+    assert run_timer_is_off(run) is off
 
 
 def test_a_tree_that_is_not_there_hides_nothing_of_the_others() -> None:

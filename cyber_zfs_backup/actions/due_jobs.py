@@ -150,8 +150,10 @@ class Doer:
             with self.open(job) as (home, ways), self.stops.of(home, ways):
                 done = run_on(home, ways).actions
         except UsageError as error:
-            problem = Problem(str(error), task.dataset, "", "usage")
-            done = (ActionResult(word, Outcome.FAILED, str(error), problems=(problem,)),)
+            # What says its tree itself need not say it twice.
+            what, _, remedy = str(error).removeprefix(f"{task.dataset}: ").rpartition("; ")
+            problem = Problem(what or remedy, task.dataset, remedy if what else "", "usage")
+            done = (ActionResult(word, Outcome.FAILED, problem.what, problems=(problem,)),)
         done = tuple(replace(each, dataset=task.dataset) for each in done)
         for each in done:
             if exit_code([each]):

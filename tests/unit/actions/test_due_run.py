@@ -214,6 +214,9 @@ def test_one_that_fails_keeps_no_other_back(many: Fleet) -> None:
     result = many.due()
     bad = {(each.dataset, each.problems[0].kind) for each in result.actions if each.problems}
     assert bad == {("tank/gone", "usage"), ("tank/odd", "schedule")}
+    (gone,) = [each.problems[0] for each in result.actions if each.dataset == "tank/gone"]
+    assert (gone.what, gone.where) == ("there is no such dataset on this machine", "tank/gone")
+    assert "in the configuration file" in gone.remedy
     assert result.exit_code == 1
     assert copies(many)["vault/home/me/deep"] == 1
 

@@ -116,7 +116,7 @@ def _work(request: Request, surface: Surface) -> int:
     if isinstance(request.work, Job):
         _history().record(request.work, result)
     # Where nothing is due, which is nearly always, not even what it needs is imported.
-    if isinstance(request.work, RunDue) and result.did_something:
+    if isinstance(request.work, RunDue) and (result.did_something or result.outdated):
         _tell_monitoring("declared_metrics.write_after_run", request.work, "metrics")
     code = result.exit_code
     try:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -96,6 +97,21 @@ def test_a_job_that_begins_when_all_are_ended_is_ended_too() -> None:
     assert not ended
     with stops.of(home, []):
         assert ended
+
+
+def test_metrics_that_are_old_are_due_though_nothing_else_is(tmp_path: Path) -> None:
+    """Else a pause is never told, and what is due once a week looks as if nothing ran any more."""
+    file = tmp_path / "x.prom"
+    fleet = Fleet(f'[monitoring]\nmetrics = "{file}"\n{ONE.replace("every 1h", "every 1w")}')
+    assert not fleet.due().outdated
+    file.write_text("")
+    os.utime(file, (fleet.now.timestamp(), fleet.now.timestamp()))
+    assert not fleet.due().outdated
+    fleet.wait(HOUR)
+    result = fleet.due()
+    assert nothing(result)
+    assert result.outdated
+    assert not fleet.due(dry_run=True).outdated
 
 
 def test_it_says_what_comes_next() -> None:

@@ -31,6 +31,10 @@ class Expected:
 
 def expected(settings: Settings, now: datetime, gap: Gap) -> Expected:
     """What is late once its next one is missing, and very late once the one after that is, too."""
+    if settings.warn_after and settings.critical_after:
+        # Nobody has to be asked.
+        written = Limits(settings.warn_after, settings.critical_after)
+        return Expected(written, written)
     snapshot = _gap(settings.schedule, now, gap)
     push = timedelta() if settings.push_schedule is None else _gap(settings.push_schedule, now, gap)
     both = None if snapshot is None or push is None else snapshot + push

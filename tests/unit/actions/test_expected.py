@@ -43,7 +43,12 @@ def test_what_is_late_follows_from_the_schedule(
 
 
 def test_what_is_written_counts_and_the_other_follows() -> None:
-    assert of(warn_after=HOUR, critical_after=5 * HOUR) == Limits(HOUR, 5 * HOUR)
+    written = Settings(warn_after=HOUR, critical_after=5 * HOUR)
+
+    def ask(expression: str, _moment: datetime) -> timedelta | None:
+        raise AssertionError(expression)
+
+    assert expected(written, NOW, ask) == Expected(Limits(HOUR, 5 * HOUR), Limits(HOUR, 5 * HOUR))
     assert of(critical_after=3 * HOUR) == Limits(3 * HOUR, 3 * HOUR)
     assert of(warn_after=60 * HOUR) == Limits(60 * HOUR, 60 * HOUR)
 

@@ -22,7 +22,7 @@ from ..hosts.local import LocalHost
 from ..model.history import Finished
 from ..model.places import HERE
 from ..plan.due import Elapse
-from ..plan.findings import good
+from ..plan.findings import good, warning
 from ..plan.lateness import Checked
 from ..plan.standing import Standing
 from ..zfs.client import Zfs
@@ -174,8 +174,12 @@ def check_all(file: Path, world: World, trees: Trees) -> ActionResult:
         else:
             done += told
     found = verdict(done) if done else unknown(f"{file} declares no [[dataset]]")
-    # What is known to be bad is worse than what is not known.
-    return unknown("; ".join(blind)) if blind and found.outcome is not Outcome.CRITICAL else found
+    if not blind:
+        return found
+    if found.outcome is Outcome.CRITICAL:
+        # What is known to be bad is worse than what is not known; it is told all the same.
+        return verdict([*done, Checked((warning("taken", HERE, f"not known: {'; '.join(blind)}", ""),))])
+    return unknown("; ".join([*blind, *(each.what for each in found.findings if each.severity)]))
 
 
 def _check(

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -18,10 +19,12 @@ from cyber_zfs_backup.actions.declared_looks import Answers, World, check_all, l
 from cyber_zfs_backup.actions.declared_metrics import metrics_of, write_after_run
 from cyber_zfs_backup.actions.declared_report import page_of
 from cyber_zfs_backup.actions.doctor_here import Here, run_timer_is_off
+from cyber_zfs_backup.actions.ends import Ends, Home
 from cyber_zfs_backup.actions.journal import Journal
 from cyber_zfs_backup.actions.report_page import Around, on_record
 from cyber_zfs_backup.actions.result import ActionResult, Outcome, RunResult, Surface
 from cyber_zfs_backup.config.declared import Declared
+from cyber_zfs_backup.config.job import Job
 from cyber_zfs_backup.config.requests import RunDue
 from cyber_zfs_backup.hosts.protocol import Finished
 from cyber_zfs_backup.plan.report_page import Page
@@ -203,6 +206,33 @@ def test_zfs_that_does_not_answer_is_unknown_and_not_well() -> None:
     assert found.outcome is Outcome.UNKNOWN
     assert found.lines[0].startswith("CYBER-ZFS-BACKUP UNKNOWN - tank/src: ")
     assert look(fleet, partial(status_of, online=False)).outcome is Outcome.PARTIAL
+
+
+def test_what_is_bad_and_what_is_not_known_are_told_together() -> None:
+    fleet = fleet_of()
+    opened, blind = fleet.open, "tank/src/local"
+
+    @contextmanager
+    def open_but_one(job: Job) -> Iterator[tuple[Home, Sequence[Ends]]]:
+        fleet.source.faults.unreachable = job.dataset == blind
+        with opened(job) as ends:
+            yield ends
+
+    def found(hours: int) -> ActionResult:
+        fleet.source.faults.unreachable = False
+        fleet.wait(hours * HOUR)
+        due = fleet.world
+        world = World(due.source, open_but_one, due.clock, runs_on_record(), due.elapse, lambda *_asked: None)
+        return look_on(world, declared(fleet.text), CHECK)
+
+    late = found(3)
+    assert late.outcome is Outcome.UNKNOWN
+    assert "tank/src/local: " in late.lines[0]
+    assert "the newest snapshot of tank/src is 3 h old" in late.lines[0]
+    very = found(3)
+    assert very.outcome is Outcome.CRITICAL
+    assert "the newest snapshot of tank/src is 6 h old" in very.lines[0]
+    assert "not known: tank/src/local: " in very.lines[0]
 
 
 def test_the_metrics_of_all_are_one_exposition(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ from .troubles import (
     guessed_look,
     just_begun,
     looks_of,
+    still_meant,
     units,
 )
 
@@ -119,10 +120,11 @@ def _seen(request: Notify, asked: _Asked, surface: Surface, run: Run, now: datet
         # The plain timer goes by its own command line, whatever else a file declares: nobody, or other trees.
         if request.guess and not any(is_within(name, request.guess) for name in entries):
             looks = (*looks, *guessed_look(request.guess, runs, run))
+    meant = runs if asked.declared is None else still_meant(runs, asked.declared, now)
     return together(
         [
             asked.seen,
-            from_history(runs, frozenset(look.check.dataset for look in looks), now),
+            from_history(meant, frozenset(look.check.dataset for look in looks), now),
             from_units(services, runs),
             from_checks(
                 looks, lambda check: _check(check, surface), busy_for(services, now + (wait or timedelta()))

@@ -85,8 +85,7 @@ def looks_of(declared: Declared, now: datetime, gap: Gap) -> tuple[Look, ...]:
     """The checks of a configuration file's datasets, but for those that rest."""
     found, known_gap = [], cache(gap)
     for task in tasks(declared):
-        pause = task.settings.pause
-        if pause is not None and pause.lasts(now.astimezone().date()):
+        if _rests(task, now):
             continue
         late = expected(task.settings, now, known_gap)
         found.append(Look(check_of(task, late.taken, late.arrived)))
@@ -161,6 +160,22 @@ def _no_answer(look: Look, why: str) -> Trouble:
 def _late(look: Look, finding: Finding) -> Trouble:
     key = f"{finding.kind} {finding.about}"
     return Trouble(key, look.question, Topic.LATE, finding.severity, finding.what, finding.remedy)
+
+
+def still_meant(runs: Iterable[Finished], declared: Declared, now: datetime) -> list[Finished]:
+    """Those that somebody has to hear of: all but the runs by the configuration file of a tree that rests, or
+    of what it does not declare any more."""
+    labels = {
+        task.dataset: {"", *(route.destination.label for route in task.routes)}
+        for task in tasks(declared)
+        if not _rests(task, now)
+    }
+    return [run for run in runs if not run.job or run.destination in labels.get(run.job, ())]
+
+
+def _rests(task: Task, now: datetime) -> bool:
+    pause = task.settings.pause
+    return pause is not None and pause.lasts(now.astimezone().date())
 
 
 def from_history(runs: Iterable[Finished], looked: frozenset[str], now: datetime) -> Seen:

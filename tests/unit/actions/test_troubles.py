@@ -20,6 +20,7 @@ from cyber_zfs_backup.actions.troubles import (
     guessed_look,
     just_begun,
     looks_of,
+    still_meant,
     units,
 )
 from cyber_zfs_backup.config.declared import CRITICAL
@@ -272,6 +273,16 @@ def test_the_datasets_of_the_file_but_for_those_that_rest() -> None:
         "local",
         "tank",
     ]
+
+
+def test_of_what_rests_or_is_not_declared_any_more_nobody_has_to_hear_each_day() -> None:
+    text = (
+        '[destination.off]\ndataset = "a/b"\n[[dataset]]\nname = "tank"\ndestinations = ["off"]\n'
+        '[[dataset]]\nname = "rests"\npause = true\n'
+    )
+    meant = [run(job="tank"), run("", job="tank"), run("nas:x/y"), run(dataset="elsewhere")]
+    gone = [run("nas:x/y", job="tank"), run("", dataset="rests", job="rests"), run(dataset="x", job="x")]
+    assert still_meant([*meant, *gone], declared(text), NOW) == meant
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 
 from ..config.tasks import Task
 from ..plan.due import Elapse, Way, push_at, snapshot_at
 from ..plan.lateness import Limits
 from ..plan.standing import Row, Standing
 from .elapses import CalendarError, time_zone
+from .expected import Gap, expected
 from .remembered import Calendar, caught_up, recall
 
 
@@ -19,12 +21,13 @@ from .remembered import Calendar, caught_up, recall
 class Awaited:
     """A declared tree. ``paused`` says until when it rests, and is empty where it does not.
 
-    ``snapshot`` is when its next one is due, ``pushes`` the same by destination; ``None`` for never, or where
-    nothing is to be pushed.
+    ``arrived`` are the limits of what destinations have. ``snapshot`` is when its next one is due, ``pushes``
+    the same by destination; ``None`` for never, or where nothing is to be pushed.
     """
 
     task: Task
     limits: Limits
+    arrived: Limits
     paused: str = ""
     snapshot: datetime | None = None
     pushes: Mapping[str, datetime | None] = field(default_factory=dict)
@@ -33,6 +36,10 @@ class Awaited:
     def coming(self) -> datetime | None:
         """When anything of it is due next; ``None`` for never, and while it rests."""
         return self._first(*self.pushes)
+
+    def without_times(self) -> Awaited:
+        """The same where nobody knows when anything is done, since nothing does it by itself."""
+        return replace(self, snapshot=None, pushes=dict.fromkeys(self.pushes))
 
     def standings(self, rows: tuple[Row, ...]) -> tuple[Standing, ...]:
         """Its rows with what is expected of each; and one for each declared destination that has none."""
@@ -44,7 +51,8 @@ class Awaited:
             # A tree that is pushed somewhere needs no row of its own.
             found.pop("", None)
         return tuple(
-            Standing(found[label], self.limits, self.paused, self._first(label)) for label in sorted(found)
+            Standing(found[label], self.limits, self.paused, self._first(label), self.arrived)
+            for label in sorted(found)
         )
 
     def _first(self, *labels: str) -> datetime | None:
@@ -55,18 +63,21 @@ class Awaited:
 
 
 def awaited(
-    known: Iterable[Task], newest: Mapping[str, str] | None, now: datetime, elapse: Elapse
+    known: Iterable[Task], newest: Mapping[str, str] | None, now: datetime, elapse: Elapse, gap: Gap
 ) -> tuple[Awaited, ...]:
     """What is expected of each tree; ``newest`` are their newest own snapshots. Without those it is not known
     when anything is due."""
     remembered = caught_up(recall())
     calendar = Calendar(remembered.spans, elapse, time_zone())
+    known_gap = cache(gap)
     found = []
     for task in known:
         settings = task.settings
+        late = expected(settings, now, known_gap)
         each = Awaited(
             task,
-            Limits(settings.warns_after, settings.critical_after),
+            late.taken,
+            late.arrived,
             pushes=dict.fromkeys(route.destination.label for route in task.routes),
         )
         pause = settings.pause

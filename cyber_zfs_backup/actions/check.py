@@ -102,15 +102,16 @@ def checked(home: Home, request: Check, runs: Iterable[Finished]) -> tuple[Check
     rule = home.job.retention.rule(_last_run(tree.without(facts.excluded), now))
     terms = replace(terms_of(home, facts), rule=rule)
     plan = finish(home.source, destroy.candidates(tree, terms, protected(facts, tree)))
-    done = [check_taken(tree.without(facts.excluded), now, limits)]
+    done = [check_taken(tree.without(facts.excluded), now, limits, declared=request.declared)]
     if not request.local:
         errors = {run.destination: run.error for run in runs if run.dataset == facts.root}
         ledgers = list(facts.ledgers.values())
         known = {ledger.root.to for ledger in ledgers}
         labels = [each.label for each in request.destinations]
         ledgers += [Ledger(Record(label)) for label in labels if label not in known]
-        done.append(check_reached(facts.root, ledgers, now, limits, errors))
-    done.append(check_expired(facts.root, plan.count, (refusal.message for refusal in plan.refusals)))
+        done.append(check_reached(facts.root, ledgers, now, request.arrived or limits, errors))
+    refusals = (refusal.message for refusal in plan.refusals)
+    done.append(check_expired(facts.root, plan.count, refusals, declared=request.declared))
     return tuple(done)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,13 +16,13 @@ from typing import TypeVar
 
 from ..config.declared import Declared
 from ..config.job import Job
-from ..config.requests import Check, LookDeclared
+from ..config.requests import Check, LookDeclared, NothingDeclaredError
 from ..config.tasks import tasks
 from ..hosts.local import LocalHost
 from ..model.history import Finished, by_dataset
 from ..model.places import HERE
 from ..plan.due import Elapse
-from ..plan.findings import good
+from ..plan.findings import good, warning
 from ..plan.lateness import Checked
 from ..plan.standing import Standing
 from ..zfs.client import Zfs
@@ -30,9 +30,11 @@ from .attempt import attempt
 from .awaited import Awaited, awaited
 from .check import checked, runs_on_record, unknown, verdict
 from .configuration import read_declared
+from .doctor_here import RUN_TIMER, run_timer_is_off
 from .due_jobs import Open, open_real
-from .elapses import next_elapse
+from .elapses import longest_gap, next_elapse
 from .ends import Ends, Home, SourceMissingError
+from .expected import Gap
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
 from .run import PATIENCE
 from .status import Told, table_of, tree_rows
@@ -40,16 +42,27 @@ from .troubles import check_of
 
 Answer = TypeVar("Answer")
 
+SYSTEMD_PATIENCE = 60.0
+_OFF = (
+    f"{RUN_TIMER} is off: nothing of this is backed up by itself, unless something else starts "
+    f"cyber-zfs-backup run; systemctl enable --now {RUN_TIMER}"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What is looked at: this machine's zfs, ways out, and the runs on record (oldest first)."""
+    """What is looked at: this machine's zfs, ways out, and the runs on record (oldest first).
+
+    ``off``: the timer that does what is due is off, so that it is not known when anything is done.
+    """
 
     source: Zfs
     open: Open
     clock: Callable[[], datetime]
     runs: Sequence[Finished]
     elapse: Elapse = next_elapse
+    gap: Gap = longest_gap
+    off: bool = False
 
 
 Trees = Sequence[Awaited]
@@ -58,29 +71,40 @@ Answers = Callable[[World, Trees], ActionResult]
 
 def status_declared(request: LookDeclared, surface: Surface) -> RunResult:
     """How the trees stand, as a table. Raises ``UsageError`` where the configuration cannot be used."""
-    return look(request.file, surface, lambda world, trees: status_of(world, trees, online=request.online))
+    return look(request, surface, lambda world, trees: status_of(world, trees, online=request.online))
 
 
 def check_declared(request: LookDeclared, surface: Surface) -> RunResult:
     """Whether backups of the trees come as they should. Raises ``UsageError`` as ``status_declared`` does."""
-    return look(request.file, surface, partial(check_all, request.file))
+    return look(request, surface, partial(check_all, request.file))
 
 
-def look(file: Path, surface: Surface, answer: Answers) -> RunResult:
-    """Read the file, look when things are due, and let ``answer`` tell the rest."""
+def look(request: LookDeclared, surface: Surface, answer: Answers) -> RunResult:
+    """Read the file, look when things are due, and let ``answer`` tell the rest.
+
+    Raises ``NothingDeclaredError`` where the file was not named, and has no dataset.
+    """
+    declared = read_declared(request.file, surface)
+    if not declared.entries and not request.named:
+        raise NothingDeclaredError(f"{request.file} declares no [[dataset]]")
+    return looked(declared, surface, answer)
+
+
+def looked(declared: Declared, surface: Surface, answer: Answers) -> RunResult:
+    """The same of what was read already."""
     started, began = datetime.now(UTC), time.monotonic()
-    declared = read_declared(file, surface)
     host = LocalHost()
     try:
-        result = look_on(real_world(Zfs(host, timeout=PATIENCE), surface), declared, answer)
+        off = run_timer_is_off(partial(host.run, timeout=SYSTEMD_PATIENCE))
+        result = look_on(real_world(Zfs(host, timeout=PATIENCE), surface, off=off), declared, answer)
     finally:
         host.close()
     return RunResult("", (), started, round(time.monotonic() - began, 3), False, (result,))
 
 
-def real_world(source: Zfs, surface: Surface) -> World:
+def real_world(source: Zfs, surface: Surface, *, off: bool) -> World:
     """The world, by real processes and connections."""
-    return World(source, open_real(surface), lambda: datetime.now(UTC), runs_on_record())
+    return World(source, open_real(surface), lambda: datetime.now(UTC), runs_on_record(), off=off)
 
 
 def look_on(world: World, declared: Declared, answer: Answers) -> ActionResult:
@@ -91,7 +115,8 @@ def look_on(world: World, declared: Declared, answer: Answers) -> ActionResult:
     )
     # Where zfs does not answer, each tree has that problem, and tells it.
     seen = None if isinstance(newest, ActionResult) else newest
-    return answer(world, awaited(known, seen, world.clock(), world.elapse))
+    trees = awaited(known, seen, world.clock(), world.elapse, world.gap)
+    return answer(world, [tree.without_times() for tree in trees] if world.off else trees)
 
 
 def status_of(world: World, trees: Trees, *, online: bool) -> ActionResult:
@@ -103,7 +128,8 @@ def status_of(world: World, trees: Trees, *, online: bool) -> ActionResult:
         told = look_into(world, tree.task.looking(online=online), partial(rows_of, runs))
         standings += tree.standings(told.rows if isinstance(told, Told) else ())
         problems += told.problems
-    return table_of(standings, tuple(problems), world.clock())
+    table = table_of(standings, tuple(problems), world.clock())
+    return replace(table, answer=(_OFF,)) if world.off else table
 
 
 def rows_of(runs: Mapping[str, Sequence[Finished]], home: Home, ways: Sequence[Ends]) -> Told:
@@ -143,15 +169,20 @@ def check_all(file: Path, world: World, trees: Trees) -> ActionResult:
         if tree.paused:
             done.append(Checked((good("taken", HERE, f"{tree.task.dataset} is {tree.paused}"),)))
             continue
-        see = partial(_check, check_of(tree.task), runs.get(tree.task.dataset, ()))
+        mine = runs.get(tree.task.dataset, ())
+        see = partial(_check, check_of(tree.task, tree.limits, tree.arrived), mine)
         told = look_into(world, tree.task.looking(online=False), see)
         if isinstance(told, ActionResult):
             blind += [f"{tree.task.dataset}: {each.what}" for each in told.problems]
         else:
             done += told
     found = verdict(done) if done else unknown(f"{file} declares no [[dataset]]")
-    # What is known to be bad is worse than what is not known.
-    return unknown("; ".join(blind)) if blind and found.outcome is not Outcome.CRITICAL else found
+    if not blind:
+        return found
+    if found.outcome is Outcome.CRITICAL:
+        # What is known to be bad is worse than what is not known; it is told all the same.
+        return verdict([*done, Checked((warning("taken", HERE, f"not known: {'; '.join(blind)}", ""),))])
+    return unknown("; ".join([*blind, *(each.what for each in found.findings if each.severity)]))
 
 
 def _check(

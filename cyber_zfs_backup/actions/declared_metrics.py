@@ -10,14 +10,14 @@ from pathlib import Path
 from ..config.job import UsageError
 from ..config.requests import LookDeclared, RunDue
 from .configuration import read_declared
-from .declared_looks import Trees, World, look
+from .declared_looks import Trees, World, look, looked
 from .metrics import Watched, after_run, gather, told
 from .result import ActionResult, RunResult, Surface
 
 
 def metrics_declared(request: LookDeclared, surface: Surface) -> RunResult:
     """Tell them, or write them into a file. Raises ``UsageError``, ``ModuleNotFoundError``."""
-    return look(request.file, surface, partial(metrics_of, request.output))
+    return look(request, surface, partial(metrics_of, request.output))
 
 
 def metrics_of(output: Path | None, world: World, trees: Trees) -> ActionResult:
@@ -33,10 +33,11 @@ def metrics_of(output: Path | None, world: World, trees: Trees) -> ActionResult:
 def write_after_run(request: RunDue, surface: Surface) -> None:
     """Write them into the file that the configuration names, if any; trouble is a warning."""
     try:
-        output = read_declared(request.file, surface).monitoring.metrics
+        declared = read_declared(request.file, surface)
     except UsageError:
         # Somebody has edited it meanwhile; the next run says what is wrong.
         return
+    output = declared.monitoring.metrics
     if output is not None:
         write = partial(metrics_of, output)
-        after_run(output, lambda: look(request.file, surface, write).actions[0], surface)
+        after_run(output, lambda: looked(declared, surface, write).actions[0], surface)

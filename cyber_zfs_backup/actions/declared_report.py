@@ -31,7 +31,7 @@ def report_declared(request: LookDeclared, surface: Surface) -> RunResult:
         page, problems = page_of(around, world, trees, online=request.online)
         return written(page, output, problems)
 
-    return look(request.file, surface, answer)
+    return look(request, surface, answer)
 
 
 def page_of(around: Around, world: World, trees: Trees, *, online: bool) -> tuple[Page, tuple[Problem, ...]]:

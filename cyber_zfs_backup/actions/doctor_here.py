@@ -23,7 +23,8 @@ from ..zfs.errors import one_line
 from .doctor_sandbox import SETTINGS, Sandbox, read_sandbox
 
 SERVICE = "cyber-zfs-backup.service"
-_TIMERS = ("cyber-zfs-backup.timer", "cyber-zfs-backup-run.timer", "cyber-zfs-backup@*.timer")
+RUN_TIMER = "cyber-zfs-backup-run.timer"
+_TIMERS = ("cyber-zfs-backup.timer", RUN_TIMER, "cyber-zfs-backup@*.timer")
 _BOOTED = Path("/run/systemd/system")
 """There where systemd runs (sd_booted(3))."""
 
@@ -129,6 +130,15 @@ def next_run(run: Run) -> datetime | None:
     except SilentError:
         return None
     return unit_moment(blocks[0].get("NextElapseUSecRealtime", "")) if blocks else None
+
+
+def run_timer_is_off(run: Run) -> bool:
+    """Whether nothing is done by the configuration file by itself, as far as systemd knows."""
+    try:
+        blocks = show_units(run, ("ActiveState",), (RUN_TIMER,))
+    except SilentError:
+        return False
+    return any(block.get("ActiveState") in ("inactive", "failed") for block in blocks)
 
 
 def show_units(run: Run, properties: Sequence[str], units: Sequence[str]) -> list[dict[str, str]]:

@@ -87,21 +87,31 @@ class Doer:
 
     def snapshot(self, task: Task, *, expires: bool) -> Snapped:
         """Take the task's snapshot, between its hooks, and then (``expires``) let go of what is old."""
+        started = self.clock()
         before = self._hooks(task, Moment(Stage.BEFORE_SNAPSHOT, task.dataset))
-        taken = () if before.aborts else self._local(task, Action.SNAPSHOT)
+        job = task.local(Action.SNAPSHOT)
+        taken = () if before.aborts else self._job(task, job)
         name = next((str(each.figures["name"]) for each in taken if "name" in each.figures), "")
         full = f"{task.dataset}@{name}" if name else ""
         how = "done" if name else "failed"
         # Also where there is no snapshot: what was made to rest before it has to go on.
         after = self._hooks(task, Moment(Stage.AFTER_SNAPSHOT, task.dataset, full, result=how))
         results = (*before.results, *taken, *after.results)
+        # Pushes speak for a tree that is pushed. Its every snapshot on record would leave no room for them.
+        if exit_code(results) or not task.routes:
+            self._record(job, started, results)
         if name and expires:
-            results = (*results, *self._local(task, Action.EXPIRE))
+            results = (*results, *self.expire(task))
         return Snapped(results, name)
 
     def expire(self, task: Task) -> tuple[ActionResult, ...]:
         """Let go of what is old."""
-        return self._local(task, Action.EXPIRE)
+        started = self.clock()
+        job = task.local(Action.EXPIRE)
+        done = self._job(task, job)
+        if exit_code(done):
+            self._record(job, started, done)
+        return done
 
     def push(self, task: Task, route: Route, newest: str) -> tuple[ActionResult, ...]:
         """Push a task to one destination, between its hooks, and put that on record."""
@@ -121,25 +131,17 @@ class Doer:
             how = "failed" if exit_code(done) else "done"
             after = self._hooks(task, replace(moment, stage=Stage.AFTER_PUSH, result=how))
             done = (*done, *after.results)
-        self._record(job, started, done)
+        self._record(job, started, done, newest)
         return done
 
-    def _record(self, job: Job, started: datetime, done: tuple[ActionResult, ...]) -> None:
+    def _record(self, job: Job, started: datetime, done: tuple[ActionResult, ...], meant: str = "") -> None:
         seconds = round((self.clock() - started).total_seconds(), 3)
         labels = tuple(destination.label for destination in job.destinations)
-        history.record(job, RunResult(job.dataset, labels, started, seconds, False, done), job.dataset)
+        result = RunResult(job.dataset, labels, started, seconds, False, done)
+        history.record(job, result, job.dataset, meant)
 
     def _hooks(self, task: Task, moment: Moment) -> Hooked:
         return run_hooks(task.settings.hooks, moment, self.surface, self.run)
-
-    def _local(self, task: Task, action: Action) -> tuple[ActionResult, ...]:
-        job = task.local(action)
-        started = self.clock()
-        done = self._job(task, job)
-        # Pushes speak for a tree that is pushed. Its every snapshot on record would leave no room for them.
-        if exit_code(done) or (not task.routes and action is Action.SNAPSHOT):
-            self._record(job, started, done)
-        return done
 
     def _job(self, task: Task, job: Job) -> tuple[ActionResult, ...]:
         """Do one job. A mistake in it is that job's failure, and not the whole run's."""
@@ -148,8 +150,10 @@ class Doer:
             with self.open(job) as (home, ways), self.stops.of(home, ways):
                 done = run_on(home, ways).actions
         except UsageError as error:
-            problem = Problem(str(error), task.dataset, "", "usage")
-            done = (ActionResult(word, Outcome.FAILED, str(error), problems=(problem,)),)
+            # What says its tree itself need not say it twice.
+            what, _, remedy = str(error).removeprefix(f"{task.dataset}: ").rpartition("; ")
+            problem = Problem(what or remedy, task.dataset, remedy if what else "", "usage")
+            done = (ActionResult(word, Outcome.FAILED, problem.what, problems=(problem,)),)
         done = tuple(replace(each, dataset=task.dataset) for each in done)
         for each in done:
             if exit_code([each]):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from pathlib import Path
 
 from ..config.job import Action, UsageError
 from ..config.requests import RunDue
@@ -33,6 +34,10 @@ from .run import PATIENCE
 
 _EVERY = 60.0
 """Seconds between two looks at what has become due, while pushes are under way."""
+
+
+_TOLD_AGAIN = 3600.0
+"""Seconds after which metrics are written anew, though nothing was due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,20 @@ def run_due_on(request: RunDue, world: World) -> RunResult:
         seconds=round(time.monotonic() - began, 3),
         dry_run=request.dry_run,
         actions=tuple(results),
+        outdated=not request.dry_run and _is_old(due.metrics, started),
     )
+
+
+def _is_old(metrics: Path | None, now: datetime) -> bool:
+    """Whether that file tells what was so an hour ago: that somebody has paused something would not be told,
+    and where something is due once a week nobody would know that there still are runs.
+
+    One that is not there is no reason: whatever the reason is, it is told when there is something to do.
+    """
+    try:
+        return metrics is not None and now.timestamp() - metrics.stat().st_mtime >= _TOLD_AGAIN
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +116,7 @@ class _Due:
         self._told: set[str] = set()
         self._now = request.now
         self._not_taken: set[str] = set()
+        self.metrics: Path | None = None
 
     def results(self) -> list[ActionResult]:
         """What was done, in the order in which it ended."""
@@ -118,6 +137,7 @@ class _Due:
         self._coming.clear()
         before = recall()
         read = self._world.read(before.good)
+        self.metrics = read.declared.monitoring.metrics
         wanted = self._wanted(tasks(read.declared))
         with run_lock() as free:
             if not free:

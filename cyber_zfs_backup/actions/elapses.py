@@ -6,13 +6,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from ..hosts.errors import HostError
 from ..hosts.local import LocalHost
 from ..hosts.protocol import Finished
 
 _NEXT = re.compile(r"^ *(?:Next elapse|\(in UTC\)): (?:[A-Za-z]{3} )?(.*)$", re.MULTILINE)
+_EACH = re.compile(
+    r"^ *(?:Next elapse|Iter[a-z.]* #\d+): (?:[A-Za-z]{3} )?(\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2})",
+    re.MULTILINE,
+)
+_MANY = 200
+"""So many moments show the longest pause of a schedule: a weekend, and that of quarters of working hours."""
 _UTC = re.compile(r"(\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2})(?:\.\d+)? UTC")
 
 Run = Callable[[Sequence[str]], Finished]
@@ -47,7 +54,26 @@ def next_elapse(expression: str, moment: datetime, run: Run | None = None) -> da
     found = _UTC.fullmatch(told[-1].strip())
     if found is None:
         raise CalendarError(f"{expression!r}: systemd-analyze says {told[-1]!r}, which is not understood")
-    return datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    return _moment(found[1])
+
+
+def _moment(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+
+
+def longest_gap(expression: str, moment: datetime, run: Run | None = None) -> timedelta | None:
+    """The longest time between two of the next moments of a calendar expression; ``None`` where there are no
+    two, or systemd does not tell."""
+    base = f"--base-time=@{int(moment.timestamp())}"
+    try:
+        done = (run or _here)(
+            ["systemd-analyze", "calendar", base, f"--iterations={_MANY}", "--", expression]
+        )
+    except HostError:
+        return None
+    # By this machine's clock: a night in which that is set back is no longer one.
+    times = [_moment(told) for told in _EACH.findall(done.stdout)] if done.ok else []
+    return max((late - early for early, late in pairwise(times)), default=None)
 
 
 def _here(argv: Sequence[str]) -> Finished:

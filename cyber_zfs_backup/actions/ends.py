@@ -144,7 +144,7 @@ def read_properties(ends: Home) -> Properties:
     """What ``read_source`` asks. Raises ``SourceMissingError``, ``ZfsError``."""
     about = ends.source.tree_properties(ends.job.dataset)
     if about is None:
-        raise _missing(ends)
+        raise source_missing(ends)
     return about
 
 
@@ -179,14 +179,15 @@ def read_taking_part(ends: Home) -> TakingPart:
     """
     about = ends.source.opting_out(ends.job.dataset)
     if about is None:
-        raise _missing(ends)
+        raise source_missing(ends)
     return _taking_part(ends.job, about)
 
 
-def _missing(ends: Home) -> SourceMissingError:
+def source_missing(ends: Home) -> SourceMissingError:
+    """The error, with what to do: whichever way the tree was named."""
     return SourceMissingError(
         f"{ends.job.dataset}: there is no such dataset on {ends.source.label}; "
-        "name the tree to back up with --dataset"
+        "import its pool, or name another tree (with --dataset, or in the configuration file)"
     )
 
 

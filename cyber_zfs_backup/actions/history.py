@@ -30,11 +30,14 @@ def runs_in(rows: Iterable[Mapping[str, Any]]) -> Iterator[Finished]:
     return (run for row in rows if (run := finished(row)) is not None)
 
 
-def record(job: Job, result: RunResult, name: str = "") -> None:
-    """Record a run that came to its end; nothing where it was a dry run. ``name`` is the declared job's."""
+def record(job: Job, result: RunResult, name: str = "", meant: str = "") -> None:
+    """Record a run that came to its end; nothing where it was a dry run. ``name`` is the declared job's.
+
+    ``meant`` is the snapshot that was to be pushed, for a push that failed before it could tell.
+    """
     if not result.dry_run:
         runs = [_of(job, result, destination) for destination in result.destinations or ("",)]
-        _add([replace(run, job=name) for run in runs])
+        _add([replace(run, job=name, target=run.target or ("" if run.good else meant)) for run in runs])
 
 
 def record_broken(job: Job, started: datetime, error: str, code: int) -> None:

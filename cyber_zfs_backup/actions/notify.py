@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ..config.declared import Declared, Notification, Tell
 from ..config.job import Action, Exclude, Job, UsageError
 from ..config.requests import Check, Notify
 from ..hosts.local import LocalHost
+from ..model.names import is_within
 from ..plan.findings import Severity
 from ..plan.telling import Message, Policy, Seen, Telling, after, on_channel, telling, together
 from ..plan.telling_text import body, subject
@@ -30,6 +31,7 @@ from .channels import LOGIN, Channel, Means, UndeliveredError, channels, make_op
 from .check import check_on, runs_on_record
 from .configuration import read_declared
 from .doctor_here import Run
+from .elapses import longest_gap
 from .ends import Home
 from .journal import state_folder
 from .lock import lock_folder
@@ -42,7 +44,9 @@ from .troubles import (
     from_history,
     from_units,
     guessed_look,
+    just_begun,
     looks_of,
+    still_meant,
     units,
 )
 
@@ -99,21 +103,32 @@ def _asked(request: Notify, surface: Surface) -> _Asked:
 
 
 def _seen(request: Notify, asked: _Asked, surface: Surface, run: Run, now: datetime) -> Seen:
+    services = units(run)
+    wait = just_begun(services, now)
+    if wait is not None:
+        # A machine that wakes up does both at once: nothing is late that is taken in this very moment.
+        surface.detail("a run has just begun; it is waited for, until it shows what it does")
+        time.sleep(wait.total_seconds())
+        services = units(run)
     runs = runs_on_record()
     looks: tuple[Look, ...] = ()
     if request.look is not None:
         looks = (Look(request.look),)
-    elif asked.declared is not None:
-        looks = looks_of(asked.declared, now)
-    elif not asked.seen.troubles and request.guess:
-        looks = guessed_look(request.guess, runs, run)
-    services = units(run)
+    elif not asked.seen.troubles:
+        looks = looks_of(asked.declared, now, longest_gap) if asked.declared is not None else ()
+        entries = asked.declared.entries if asked.declared is not None else ()
+        # The plain timer goes by its own command line, whatever else a file declares: nobody, or other trees.
+        if request.guess and not any(is_within(name, request.guess) for name in entries):
+            looks = (*looks, *guessed_look(request.guess, runs, run))
+    meant = runs if asked.declared is None else still_meant(runs, asked.declared, now)
     return together(
         [
             asked.seen,
-            from_history(runs, frozenset(look.check.dataset for look in looks), now),
+            from_history(meant, frozenset(look.check.dataset for look in looks), now),
             from_units(services, runs),
-            from_checks(looks, lambda check: _check(check, surface), busy_for(services, now)),
+            from_checks(
+                looks, lambda check: _check(check, surface), busy_for(services, now + (wait or timedelta()))
+            ),
         ]
     )
 

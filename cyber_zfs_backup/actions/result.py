@@ -112,7 +112,8 @@ class ActionResult:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """One run, finished. ``started`` carries a time zone; ``seconds`` is how long it took."""
+    """One run, finished. ``started`` carries a time zone; ``seconds`` is how long it took. ``outdated``: what
+    monitoring reads was written long ago, whether anything was done now or not."""
 
     dataset: str
     destinations: tuple[str, ...]
@@ -120,6 +121,7 @@ class RunResult:
     seconds: float
     dry_run: bool
     actions: tuple[ActionResult, ...]
+    outdated: bool = False
 
     @property
     def exit_code(self) -> int:

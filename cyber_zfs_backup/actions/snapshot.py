@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..model.names import BadNameError, check_snapshot, join, own_name, own_time
 from ..zfs.errors import Trouble, ZfsError
 from .ask import Asked
-from .ends import Home, SourceMissingError, read_taking_part
+from .ends import Home, read_taking_part, source_missing
 from .push import Newest, newest_own
 from .result import ActionResult, Outcome, Problem
 
@@ -73,10 +73,7 @@ def _newest(ends: Home) -> Newest | None:
         return newest_own(ends)
     except ZfsError as error:
         if error.trouble is Trouble.NOT_THERE:
-            raise SourceMissingError(
-                f"{ends.job.dataset}: there is no such dataset on {ends.source.label}; "
-                "name the tree to back up with --dataset"
-            ) from None
+            raise source_missing(ends) from None
         raise
 
 

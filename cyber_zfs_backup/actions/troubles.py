@@ -10,23 +10,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from ..config.declared import CRITICAL, Declared
 from ..config.job import UsageError
 from ..config.requests import Check
 from ..config.tasks import Task, tasks
 from ..model.history import Finished
+from ..model.names import own_time
+from ..plan.commands import JOURNAL, of_copy, of_tree
 from ..plan.findings import Finding, Severity
-from ..plan.lateness import BELOW
+from ..plan.lateness import BELOW, Limits
 from ..plan.telling import Seen, together
 from ..plan.telling_text import moment
 from ..plan.told import Topic, Trouble
 from .doctor_here import SERVICE, Run, SilentError, show_units, unit_moment
+from .expected import Gap, expected
 from .result import ActionResult, Outcome
 
+RUN_SERVICE = "cyber-zfs-backup-run.service"
 SERVICES = (
     SERVICE,
-    "cyber-zfs-backup-run.service",
+    RUN_SERVICE,
     "cyber-zfs-backup@*.service",
     "cyber-zfs-backup-receiver.service",
 )
@@ -38,17 +43,18 @@ RECENT = timedelta(days=7)
 NIGHT = timedelta(days=1)
 SLACK = timedelta(hours=2)
 
+A_LOOK = timedelta(minutes=1)
+"""So long after it has begun, a run that begins every few minutes may be one that finds nothing to do."""
+
 USAGE, LOCKED, INTERRUPTED = 2, 4, (130, 143)
 """Exit codes that are told otherwise, or not: a slip of the hand, another run at work, somebody's wish."""
 
 _REMEDIES = {
-    3: "journalctl -u cyber-zfs-backup says which datasets; the next run tries them again",
-    65: "no run mends this by itself: cyber-zfs-backup verify shows both sides, and "
-    "journalctl -u cyber-zfs-backup what to do",
-    75: "the network or the other machine: the next run goes on by itself; if it stays so, "
-    "cyber-zfs-backup doctor",
+    3: "{journal} says which datasets; the next run tries them again",
+    65: "no run mends this by itself: {verify} shows both sides, and {journal} what to do",
+    75: "the network or the other machine: the next run goes on by itself; if it stays so, {doctor}",
 }
-_REMEDY = "journalctl -u cyber-zfs-backup says why; cyber-zfs-backup doctor looks for more"
+_REMEDY = "{journal} says why; {doctor} looks for more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +81,25 @@ class Unit:
     started: datetime | None
 
 
-def looks_of(declared: Declared, now: datetime) -> tuple[Look, ...]:
+def looks_of(declared: Declared, now: datetime, gap: Gap) -> tuple[Look, ...]:
     """The checks of a configuration file's datasets, but for those that rest."""
-    found = []
+    found, known_gap = [], cache(gap)
     for task in tasks(declared):
-        pause = task.settings.pause
-        if pause is not None and pause.lasts(now.astimezone().date()):
+        if _rests(task, now):
             continue
-        found.append(Look(check_of(task)))
+        late = expected(task.settings, now, known_gap)
+        found.append(Look(check_of(task, late.taken, late.arrived)))
     return tuple(found)
 
 
-def check_of(task: Task) -> Check:
-    """How a declared tree is checked."""
+def check_of(task: Task, taken: Limits, arrived: Limits) -> Check:
+    """How a declared tree is checked, by the ages from which on it is late here, and at its destinations."""
     return Check(
         dataset=task.dataset,
-        warning=task.settings.warns_after,
-        critical=task.settings.critical_after,
+        warning=taken.warning,
+        critical=taken.critical,
+        arrived=arrived,
+        declared=True,
         local=not task.routes,
         exclude=task.exclude,
         retention=task.retention,
@@ -145,13 +153,29 @@ def _unsure(finding: Finding) -> bool:
 
 def _no_answer(look: Look, why: str) -> Trouble:
     what = f"whether backups of {look.check.dataset} are late is not known: {why}"
-    remedy = "zpool status; cyber-zfs-backup doctor --here"
+    remedy = f"zpool status; {of_tree('doctor --here', look.check.dataset)}"
     return Trouble(f"unknown {look.question}", look.question, Topic.LATE, Severity.FAILS, what, remedy)
 
 
 def _late(look: Look, finding: Finding) -> Trouble:
     key = f"{finding.kind} {finding.about}"
     return Trouble(key, look.question, Topic.LATE, finding.severity, finding.what, finding.remedy)
+
+
+def still_meant(runs: Iterable[Finished], declared: Declared, now: datetime) -> list[Finished]:
+    """Those that somebody has to hear of: all but the runs by the configuration file of a tree that rests, or
+    of what it does not declare any more."""
+    labels = {
+        task.dataset: {"", *(route.destination.label for route in task.routes)}
+        for task in tasks(declared)
+        if not _rests(task, now)
+    }
+    return [run for run in runs if not run.job or run.destination in labels.get(run.job, ())]
+
+
+def _rests(task: Task, now: datetime) -> bool:
+    pause = task.settings.pause
+    return pause is not None and pause.lasts(now.astimezone().date())
 
 
 def from_history(runs: Iterable[Finished], looked: frozenset[str], now: datetime) -> Seen:
@@ -163,12 +187,26 @@ def from_history(runs: Iterable[Finished], looked: frozenset[str], now: datetime
     last: dict[tuple[str, str], Finished] = {}
     for run in runs:
         if run.exit != LOCKED and run.exit not in INTERRUPTED:
-            # A run that pushed something took its snapshot, too.
-            last.pop((run.dataset, ""), None)
+            local = last.get((run.dataset, ""))
+            if local is not None and _makes_good(run, local):
+                del last[run.dataset, ""]
             last[run.dataset, run.destination] = run
     recent = [run for run in last.values() if abs(now - run.started) < RECENT]
     bad = [run for run in recent if not run.good and (run.exit != USAGE or run.dataset in looked)]
     return Seen(tuple(map(_failed, bad)), answered=frozenset(map(_run_of, recent)))
+
+
+def _makes_good(run: Finished, local: Finished) -> bool:
+    """Whether a later run shows that what was done here without a push is over.
+
+    A run of a command line took its snapshot and expired, too. One by the configuration file only pushed: it
+    has to be of a snapshot that was taken since.
+    """
+    if not run.job:
+        return True
+    taken = own_time(run.target)
+    # Both moments have no fractions of seconds.
+    return taken is not None and taken > local.started + timedelta(seconds=local.seconds + 1)
 
 
 def _run_of(run: Finished) -> str:
@@ -180,7 +218,8 @@ def _failed(run: Finished) -> Trouble:
     part = "was done in part only" if run.exit == 3 else "failed"
     why = f": {run.error}" if run.error else f" (exit {run.exit})"
     what = f"the backup of {run.dataset}{where} {part}, {moment(run.started)}{why}"
-    remedy = _REMEDIES.get(run.exit, _REMEDY)
+    verify, doctor = (of_copy(word, run.dataset, run.destination) for word in ("verify", "doctor"))
+    remedy = _REMEDIES.get(run.exit, _REMEDY).format(journal=JOURNAL, verify=verify, doctor=doctor)
     return Trouble(_run_of(run), _run_of(run), Topic.FAILURE, Severity.FAILS, what, remedy)
 
 
@@ -236,11 +275,26 @@ def _unit_failed(unit: Unit) -> Trouble:
     return Trouble(f"unit {unit.name}", "units", Topic.FAILURE, Severity.FAILS, what, remedy)
 
 
+def just_begun(found: Iterable[Unit] | None, now: datetime) -> timedelta | None:
+    """How long to wait until it shows whether a run that has just begun finds anything to do; ``None`` where
+    none has."""
+    ages = (
+        now - unit.started
+        for unit in found or ()
+        if unit.name == RUN_SERVICE and unit.state == "activating" and unit.started
+    )
+    return next((A_LOOK - age for age in ages if timedelta() <= age < A_LOOK), None)
+
+
 def busy_for(found: Iterable[Unit] | None, now: datetime) -> timedelta | None:
-    """Since when a backup is under way; ``None`` where none is."""
+    """Since when a backup is under way; ``None`` where none is.
+
+    A run by the configuration file begins every few minutes, and must not keep what is late from being told.
+    """
     times = [
         now - unit.started
         for unit in found or ()
         if unit.state == "activating" and unit.started and not unit.name.endswith("-receiver.service")
+        if unit.name != RUN_SERVICE or now - unit.started >= A_LOOK
     ]
     return min(times, default=None)

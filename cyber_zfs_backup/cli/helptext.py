@@ -352,9 +352,10 @@ message when something breaks, a reminder a day (repeat) while it lasts, one whe
 ("recovery" in on), and nothing otherwise: it may run as often as anybody likes.
 cyber-zfs-backup-notify.timer runs it each hour, and a service that fails runs it at once.
 
-Without a configuration file only the next login tells: of runs that failed, and of the tree of the plain
-timer where two of its runs are missing. With --receiver it tells on the receiver what does not arrive any
-more; that needs no sender, so it also comes where the sender never started.
+Without a configuration file only the next login tells. Late is what a dataset of the file calls so; of the
+tree of the plain timer, where that is on and the file does not name it, where two of its runs are missing.
+With --receiver it tells on the receiver what does not arrive any more; that needs no sender, so it also comes
+where the sender never started.
 
 What was told is on record in /var/lib/cyber-zfs-backup/told.json, for each channel: what could not be
 delivered comes with the next run. Exit 0 where all was delivered, whatever is wrong; 1 where something

@@ -26,6 +26,7 @@ from ..config.requests import (
     Look,
     LookDeclared,
     Metrics,
+    NothingDeclaredError,
     Notify,
     Quarantine,
     Report,
@@ -115,7 +116,7 @@ def _work(request: Request, surface: Surface) -> int:
     if isinstance(request.work, Job):
         _history().record(request.work, result)
     # Where nothing is due, which is nearly always, not even what it needs is imported.
-    if isinstance(request.work, RunDue) and result.did_something:
+    if isinstance(request.work, RunDue) and (result.did_something or result.outdated):
         _tell_monitoring("declared_metrics.write_after_run", request.work, "metrics")
     code = result.exit_code
     try:
@@ -168,9 +169,19 @@ _ACTIONS: Mapping[type | Look, str] = {
 
 def _dispatch(request: Request, surface: Surface) -> RunResult:
     work = request.work
-    result: RunResult = _action(_ACTIONS[work.kind if isinstance(work, LookDeclared) else type(work)])(
-        work, surface
-    )
+    if not isinstance(work, LookDeclared):
+        return _done(type(work), work, surface)
+    try:
+        return _done(work.kind, work, surface)
+    except NothingDeclaredError:
+        # It says only who is told: then the plain job is what there is to look at, as without a file.
+        if work.instead is None:
+            raise UsageError(work.refusal) from None
+        return _done(type(work.instead), work.instead, surface)
+
+
+def _done(kind: type | Look, work: object, surface: Surface) -> RunResult:
+    result: RunResult = _action(_ACTIONS[kind])(work, surface)
     return result
 
 

@@ -35,7 +35,7 @@ def _at(each: Effective, name: str, places: Mapping[str, Place]) -> Place:
 def _late(decided: list[Effective], places: Mapping[str, Place]) -> Iterator[Fault]:
     for each in decided:
         warns, critical = each.settings.warn_after, each.settings.critical_after
-        if warns is None or warns <= critical:
+        if warns is None or critical is None or warns <= critical:
             continue
         own = each.entry.own.written if each.entry else {}
         # What the entry says itself is wrong beside the defaults, not they.

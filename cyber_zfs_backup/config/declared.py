@@ -89,7 +89,7 @@ class Settings:
     """What counts for a dataset. Each field is a key of the file (``_`` for ``-``), and has what is built in.
 
     ``destinations`` and ``retention`` are names. ``push_schedule`` is ``None`` where it is pushed after each
-    snapshot, ``warn_after`` where nobody has said it.
+    snapshot, ``warn_after`` and ``critical_after`` where nobody has said it: then the schedules do.
     """
 
     recursive: bool = True
@@ -103,12 +103,7 @@ class Settings:
     hooks: tuple[Hook, ...] = ()
     conditions: Conditions = Conditions()
     warn_after: timedelta | None = None
-    critical_after: timedelta = CRITICAL
-
-    @property
-    def warns_after(self) -> timedelta:
-        """The age from which on monitoring warns: never later than it calls it critical."""
-        return self.warn_after or min(WARNING, self.critical_after)
+    critical_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ _NONE = {
     "ssh_config": "ssh's own",
     "bwlimit": "as fast as it goes",
     "pause": "no",
+    "warn_after": "the longest gap of the schedule and 2h",
+    "critical_after": "two such gaps and 2h",
 }
 """What it means that a setting is ``None``; others are none."""
 
@@ -130,7 +132,7 @@ def _written(declared: Declared, table: str, written: Mapping[str, int | None], 
 
 
 def _setting(found: Effective, name: str) -> object:
-    return found.settings.warns_after if name == "warn_after" else getattr(found.settings, name)
+    return getattr(found.settings, name)
 
 
 def _typed(name: str, value: Any) -> object:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..model.names import BadNameError, check_dataset, check_snapshot, own_time, relative
 from ..model.places import HERE
+from ..plan.lateness import Limits
 from .job import Action, Destination, Exclude, RetentionPolicy, SourceHost, UsageError
 
 _TAG = re.compile(r"[0-9a-f]{16}")
@@ -150,7 +151,9 @@ class Check:
     """Say in one line whether backups come as they should; asks this machine alone.
 
     ``receiver``: ``dataset`` is not a tree that is backed up but what copies arrive at or below. ``local``:
-    the tree is pushed nowhere. From the age ``warning`` on something is late, from ``critical`` on very late.
+    the tree is pushed nowhere. From the age ``warning`` on something is late, from ``critical`` on very late;
+    ``arrived`` are those of what destinations have, where they are others. ``declared``: the configuration
+    file says all of that.
     """
 
     dataset: str
@@ -162,6 +165,8 @@ class Check:
     retention: RetentionPolicy = field(default_factory=RetentionPolicy)
     dry_run: bool = False
     destinations: tuple[Destination, ...] = ()
+    arrived: Limits | None = None
+    declared: bool = False
 
     def __post_init__(self) -> None:
         _check_root(self.dataset)
@@ -182,8 +187,9 @@ class Look(Enum):
 class LookDeclared:
     """Tell how all trees of the configuration file stand; read only.
 
-    Where the file does not exist, ``instead`` is meant; ``refusal`` says why that is impossible, too. Neither
-    is there where the file was named. ``online``: ask the receivers. ``output``: what to write, and where.
+    Where the file does not exist, or declares no dataset, ``instead`` is meant; ``refusal`` says why that is
+    impossible, too. Neither is there where the file was named. ``online``: ask the receivers. ``output``:
+    what to write, and where.
     """
 
     kind: Look
@@ -195,6 +201,15 @@ class LookDeclared:
     dry_run: bool = False
     dataset: str = ""
     destinations: tuple[Destination, ...] = ()
+
+    @property
+    def named(self) -> bool:
+        """Whether that file is meant, and nothing else."""
+        return self.instead is None and not self.refusal
+
+
+class NothingDeclaredError(UsageError):
+    """The configuration file declares no dataset; as a rule it says only who is told."""
 
 
 @dataclass(frozen=True, slots=True)

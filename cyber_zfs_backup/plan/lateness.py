@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from shlex import quote
 
 from ..model.names import join, own_time, pattern_of
 from ..model.places import HERE
 from ..model.trees import Dataset, Tree
+from .commands import STARTS, of_copy, of_tree
 from .findings import Finding, fails, good, some, warning
 from .ledger import Ledger
 
@@ -46,11 +48,14 @@ class Checked:
     ages: tuple[Age, ...] = ()
 
 
-def check_taken(tree: Tree, now: datetime, limits: Limits) -> Checked:
-    """Whether the tree's snapshots are taken: the root's newest own one is young, and no dataset lacks it."""
+def check_taken(tree: Tree, now: datetime, limits: Limits, *, declared: bool = False) -> Checked:
+    """Whether the tree's snapshots are taken: the root's newest own one is young, and no dataset lacks it.
+
+    ``declared``: by the configuration file, and not by a command line.
+    """
     newest = _newest(tree.datasets[""])
     label = f"{tree.root} taken"
-    remedy = "systemctl status cyber-zfs-backup.timer cyber-zfs-backup"
+    remedy = STARTS
     if newest is None:
         none = fails("taken", HERE, f"{tree.root} has no snapshot of ours", remedy)
         return Checked((about(none, tree.root),), (Age(label, None, limits),))
@@ -63,7 +68,8 @@ def check_taken(tree: Tree, now: datetime, limits: Limits) -> Checked:
     ]
     if left:
         what = f"{some(left)} had no snapshot since @{_name(tree.datasets[''])}"
-        left_out = warning("taken", HERE, what, "cyber-zfs-backup --dry-run -v tells why")
+        tells = f"{_by_file(tree.root)} says why" if declared else of_tree("--dry-run -v", tree.root)
+        left_out = warning("taken", HERE, what, tells)
         found.append(about(left_out, f"{tree.root}{BELOW}"))
     return Checked(tuple(found), (Age(label, (now - newest).total_seconds(), limits),))
 
@@ -83,7 +89,7 @@ def check_reached(
         why = f" (last run: {error})" if error else ""
         base = own_time(ledger.root.base or "")
         ages.append(Age(f"{to} reached", None if base is None else (now - base).total_seconds(), limits))
-        remedy = "cyber-zfs-backup doctor"
+        remedy = of_copy("doctor", root, to)
         if base is None:
             nothing = fails("reached", HERE, f"nothing of {root} has arrived at {to} yet{why}", remedy)
             found.append(about(nothing, f"{root} {to}"))
@@ -97,7 +103,7 @@ def check_reached(
         ]
         if behind:
             what = f"{to} lacks the newest snapshots of {some(behind)}"
-            lags = warning("reached", HERE, what, "cyber-zfs-backup verify")
+            lags = warning("reached", HERE, what, of_copy("verify", root, to))
             found.append(about(lags, f"{root} {to}{BELOW}"))
     if not found:
         what = f"no destination of {root} is on record: nothing was ever pushed"
@@ -106,16 +112,17 @@ def check_reached(
     return Checked(tuple(found), tuple(ages))
 
 
-def check_expired(root: str, overdue: int, refusals: Iterable[str]) -> Checked:
+def check_expired(root: str, overdue: int, refusals: Iterable[str], *, declared: bool = False) -> Checked:
     """Whether old snapshots go: ``overdue`` are those that the retention gives up and that are still
-    there."""
+    there. ``declared``: as in ``check_taken``."""
+    remedy = _by_file(root, " --action expire") if declared else of_tree("--action expire --dry-run -v", root)
     refused = next(iter(refusals), "")
     if refused:
-        refusal = warning("expired", HERE, refused, "cyber-zfs-backup --action expire --dry-run")
+        refusal = warning("expired", HERE, refused, remedy)
         return Checked((about(refusal, root),))
     if overdue:
         what = f"{overdue} snapshots of {root} should have been expired"
-        late = warning("expired", HERE, what, "cyber-zfs-backup --action expire --dry-run -v")
+        late = warning("expired", HERE, what, remedy)
         return Checked((about(late, root),))
     return Checked((good("expired", HERE, f"nothing of {root} is kept too long"),))
 
@@ -140,7 +147,7 @@ def check_received(tree: Tree, exclude: Iterable[str], now: datetime, limits: Li
         if above is None:
             tops[path] = newest
             ages.append(Age(f"{full} received", (now - newest).total_seconds(), limits))
-            remedy = "look at the source: systemctl status cyber-zfs-backup.timer cyber-zfs-backup"
+            remedy = f"look at the source: {STARTS}"
             late = _late("received", f"the newest snapshot of {full}", now - newest, limits, remedy)
             found.append(about(late, full))
         elif tops[above] - newest > limits.critical:
@@ -153,6 +160,11 @@ def check_received(tree: Tree, exclude: Iterable[str], now: datetime, limits: Li
         what = f"nothing has ever arrived at or below {tree.root}"
         found.append(about(fails("received", HERE, what, "look at the source"), tree.root))
     return Checked(tuple(found), tuple(ages))
+
+
+def _by_file(root: str, options: str = "") -> str:
+    # --action takes all words behind it.
+    return f"cyber-zfs-backup run {quote(root)} --now{options}"
 
 
 def about(finding: Finding, what: str) -> Finding:

@@ -12,6 +12,7 @@ from ..model.history import Finished, by_dataset
 from ..model.names import own_time
 from ..model.places import HERE
 from ..model.trees import Dataset, Tree
+from .commands import JOURNAL, of_copy, of_tree
 from .findings import Finding, Severity, fails, good, warning, worst
 from .lateness import Limits, check_reached, check_taken
 from .ledger import Ledger
@@ -190,7 +191,9 @@ class _Showing:
                 yield good("paused", HERE, what)
         # Of what could not be read nobody knows whether it is late.
         if self.seen.tree is not None and active:
-            yield from check_taken(self.seen.tree, self.now, active[0].limits).findings
+            first = active[0]
+            taken = check_taken(self.seen.tree, self.now, first.limits, declared=first.declared)
+            yield from taken.findings
             for standing in active:
                 yield from self._reached(standing)
         for way in self.ways:
@@ -198,16 +201,18 @@ class _Showing:
 
     def _reached(self, standing: Standing) -> Iterator[Finding]:
         to = standing.row.destination
-        if not to:
+        if not to and standing.declared:
+            yield good("reached", HERE, f"{self.seen.root} is declared to be pushed nowhere")
+        elif not to:
             what = f"no destination of {self.seen.root} is on record: nothing was ever pushed"
-            yield warning("reached", HERE, what, "push it: cyber-zfs-backup --force-non-incremental")
+            yield warning("reached", HERE, what, of_tree("--force-non-incremental", self.seen.root))
         elif to in self.ledgers:
             # The run's error is told by itself, below.
             ledgers = [self.ledgers[to]]
-            yield from check_reached(self.seen.root, ledgers, self.now, standing.limits, {}).findings
+            yield from check_reached(self.seen.root, ledgers, self.now, standing.late_there, {}).findings
         else:
             what = f"nothing of {self.seen.root} has arrived at {to} yet"
-            yield fails("reached", HERE, what, "cyber-zfs-backup doctor")
+            yield fails("reached", HERE, what, of_copy("doctor", self.seen.root, to))
 
     def shown(self) -> Shown:
         """The tree as it stands on the page."""
@@ -237,8 +242,8 @@ class _Showing:
         if self.seen.tree is None:
             severity = worst(self.seen.findings)
         elif not standing.paused and row.destination:
-            severity = self._late(own_time(row.there), standing.limits)
-        elif not standing.paused:
+            severity = self._late(own_time(row.there), standing.late_there)
+        elif not standing.paused and not standing.declared:
             severity = Severity.WARNING
         return Way(
             standing,
@@ -282,7 +287,7 @@ class _Showing:
         ledger = self.ledgers.get(to)
         base = (ledger.of(dataset.path).base if ledger else None) or ""
         there = own_time(base)
-        severity = Severity.GOOD if standing.paused else self._late(there, standing.limits)
+        severity = Severity.GOOD if standing.paused else self._late(there, standing.late_there)
         has = lacks = behind = None
         if there is not None:
             since = self.since[to]
@@ -304,12 +309,13 @@ def _arrow(standing: Standing) -> str:
 
 def _went(standing: Standing, drill: Drilled | None) -> Iterator[Finding]:
     """What was wrong with the last run, and with the last drill."""
-    last = standing.row.last
+    row = standing.row
+    last = row.last
     if last is not None and not last.good:
         why = f": {last.error}" if last.error else ""
         what = f"the last run of {_arrow(standing)} ended with exit code {last.exit}{why}"
-        yield warning("run", HERE, what, "journalctl -u cyber-zfs-backup -n 50")
+        yield warning("run", HERE, what, JOURNAL)
     if drill is not None and not drill.good:
         why = f": {drill.wrong[0]}" if drill.wrong else ""
         what = f"the last drill of {_arrow(standing)} found something wrong{why}"
-        yield fails("drill", HERE, what, "cyber-zfs-backup drill")
+        yield fails("drill", HERE, what, of_copy("drill", row.dataset, row.destination))

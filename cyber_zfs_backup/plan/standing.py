@@ -46,12 +46,24 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A row, and what is expected of it: from which ages on it is late, why it rests (empty: it does not),
-    and when something is due next (``None``: not known)."""
+    and when something is due next (``None``: not known). ``arrived`` are the ages for what the destination
+    has, where the tree is declared."""
 
     row: Row
     limits: Limits
     paused: str = ""
     next_run: datetime | None = None
+    arrived: Limits | None = None
+
+    @property
+    def declared(self) -> bool:
+        """Whether the configuration file says what is expected; a command line does not tell."""
+        return self.arrived is not None
+
+    @property
+    def late_there(self) -> Limits:
+        """From which ages on what the destination has is late; where nobody has said so, as it is here."""
+        return self.arrived or self.limits
 
 
 def rows(root: str, newest: str, ledgers: Mapping[str, Ledger], runs: Iterable[Finished]) -> tuple[Row, ...]:

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -14,11 +18,15 @@ from cyber_zfs_backup.actions.check import runs_on_record
 from cyber_zfs_backup.actions.declared_looks import Answers, World, check_all, look_on, status_of
 from cyber_zfs_backup.actions.declared_metrics import metrics_of, write_after_run
 from cyber_zfs_backup.actions.declared_report import page_of
-from cyber_zfs_backup.actions.doctor_here import Here
+from cyber_zfs_backup.actions.doctor_here import Here, run_timer_is_off
+from cyber_zfs_backup.actions.ends import Ends, Home
 from cyber_zfs_backup.actions.journal import Journal
 from cyber_zfs_backup.actions.report_page import Around, on_record
 from cyber_zfs_backup.actions.result import ActionResult, Outcome, RunResult, Surface
+from cyber_zfs_backup.config.declared import Declared
+from cyber_zfs_backup.config.job import Job
 from cyber_zfs_backup.config.requests import RunDue
+from cyber_zfs_backup.hosts.protocol import Finished
 from cyber_zfs_backup.plan.report_page import Page
 from cyber_zfs_backup.plan.standing import COLUMNS
 from tests.unit.actions.fleet import Fleet
@@ -53,7 +61,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def look(fleet: Fleet, answer: Answers) -> ActionResult:
     due = fleet.world
-    world = World(due.source, due.open, due.clock, runs_on_record(), due.elapse)
+    world = World(
+        due.source, due.open, due.clock, runs_on_record(), due.elapse, lambda *_asked: timedelta(days=1)
+    )
     return look_on(world, declared(fleet.text), answer)
 
 
@@ -130,6 +140,46 @@ def test_each_tree_is_held_against_its_own_limits() -> None:
     assert "\n" not in line
 
 
+def test_what_is_due_each_week_is_not_late_on_the_third_day() -> None:
+    fleet = fleet_of('[[dataset]]\nname = "tank/src/local"\nschedule = "every 1w"\n')
+    fleet.wait(3 * 24 * HOUR)
+    assert look(fleet, CHECK).outcome is Outcome.DONE
+
+
+def test_what_is_pushed_by_a_schedule_of_its_own_is_late_by_that() -> None:
+    fleet = fleet_of(TWO.replace('warn-after = "2h"\ncritical-after = "4h"', 'push-schedule = "every 1w"'))
+    fleet.later(HOUR)
+    fleet.later(3 * 24 * HOUR)
+    assert look(fleet, CHECK).outcome is Outcome.DONE
+    fleet.wait(5 * HOUR)
+    found = look(fleet, CHECK)
+    assert "'tank/src taken'=18000s;10800;14400;0" in found.lines[0]
+    assert found.outcome is Outcome.CRITICAL
+
+
+def test_where_the_timer_is_off_nothing_is_promised() -> None:
+    fleet = fleet_of()
+    due = fleet.world
+    world = World(due.source, due.open, due.clock, (), due.elapse, lambda *_asked: None, off=True)
+    result = look_on(world, declared(fleet.text), partial(status_of, online=False))
+    assert result.table is not None
+    place = COLUMNS.index("next run")
+    assert [row[place] for row in result.table.rows] == ["", ""]
+    assert "systemctl enable --now cyber-zfs-backup-run.timer" in result.answer[0]
+    world = replace(world, off=False)
+    assert look_on(world, declared(fleet.text), partial(status_of, online=False)).answer == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "off"), [("inactive", True), ("active", False), ("failed", True), ("", False)]
+)
+def test_whether_the_timer_is_off_is_systemds_to_say(said: str, off: bool) -> None:
+    def run(argv: Sequence[str]) -> Finished:
+        return Finished(tuple(argv), 0 if said else 1, f"ActiveState={said}\n", "")
+
+    assert run_timer_is_off(run) is off
+
+
 def test_a_tree_that_is_not_there_hides_nothing_of_the_others() -> None:
     fleet = fleet_of()
     fleet.text += '[[dataset]]\nname = "gone/away"\n'
@@ -158,6 +208,33 @@ def test_zfs_that_does_not_answer_is_unknown_and_not_well() -> None:
     assert look(fleet, partial(status_of, online=False)).outcome is Outcome.PARTIAL
 
 
+def test_what_is_bad_and_what_is_not_known_are_told_together() -> None:
+    fleet = fleet_of()
+    opened, blind = fleet.open, "tank/src/local"
+
+    @contextmanager
+    def open_but_one(job: Job) -> Iterator[tuple[Home, Sequence[Ends]]]:
+        fleet.source.faults.unreachable = job.dataset == blind
+        with opened(job) as ends:
+            yield ends
+
+    def found(hours: int) -> ActionResult:
+        fleet.source.faults.unreachable = False
+        fleet.wait(hours * HOUR)
+        due = fleet.world
+        world = World(due.source, open_but_one, due.clock, runs_on_record(), due.elapse, lambda *_asked: None)
+        return look_on(world, declared(fleet.text), CHECK)
+
+    late = found(3)
+    assert late.outcome is Outcome.UNKNOWN
+    assert "tank/src/local: " in late.lines[0]
+    assert "the newest snapshot of tank/src is 3 h old" in late.lines[0]
+    very = found(3)
+    assert very.outcome is Outcome.CRITICAL
+    assert "the newest snapshot of tank/src is 6 h old" in very.lines[0]
+    assert "not known: tank/src/local: " in very.lines[0]
+
+
 def test_the_metrics_of_all_are_one_exposition(tmp_path: Path) -> None:
     fleet = fleet_of()
     output = tmp_path / "x.prom"
@@ -177,10 +254,10 @@ def test_they_are_written_where_the_file_says(tmp_path: Path, monkeypatch: pytes
     output, rig = tmp_path / "x.prom", Rig()
     fleet.text = f'[monitoring]\nmetrics = "{output}"\n{TWO}'
 
-    def looked(_file: Path, _surface: Surface, answer: Answers) -> RunResult:
+    def looked(_declared: Declared, _surface: Surface, answer: Answers) -> RunResult:
         return RunResult("", (), fleet.now, 0.0, False, (look(fleet, answer),))
 
-    monkeypatch.setattr(declared_metrics, "look", looked)
+    monkeypatch.setattr(declared_metrics, "looked", looked)
     monkeypatch.setattr(declared_metrics, "read_declared", lambda _file, _surface: declared(fleet.text))
     write_after_run(RunDue(FILE), rig.said)
     assert 'dataset="tank/src/local"' in output.read_text()

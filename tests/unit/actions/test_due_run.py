@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -16,6 +17,7 @@ from cyber_zfs_backup.actions.due_jobs import Stops
 from cyber_zfs_backup.actions.history import history
 from cyber_zfs_backup.actions.lock import push_lock, run_lock
 from cyber_zfs_backup.actions.result import Outcome, RunResult
+from cyber_zfs_backup.actions.troubles import from_history
 from cyber_zfs_backup.config.job import Action, Destination, Job, UsageError
 from cyber_zfs_backup.hosts.protocol import Transfer
 from cyber_zfs_backup.model.history import Finished
@@ -95,6 +97,21 @@ def test_a_job_that_begins_when_all_are_ended_is_ended_too() -> None:
     assert not ended
     with stops.of(home, []):
         assert ended
+
+
+def test_metrics_that_are_old_are_due_though_nothing_else_is(tmp_path: Path) -> None:
+    """Else a pause is never told, and what is due once a week looks as if nothing ran any more."""
+    file = tmp_path / "x.prom"
+    fleet = Fleet(f'[monitoring]\nmetrics = "{file}"\n{ONE.replace("every 1h", "every 1w")}')
+    assert not fleet.due().outdated
+    file.write_text("")
+    os.utime(file, (fleet.now.timestamp(), fleet.now.timestamp()))
+    assert not fleet.due().outdated
+    fleet.wait(HOUR)
+    result = fleet.due()
+    assert nothing(result)
+    assert result.outdated
+    assert not fleet.due(dry_run=True).outdated
 
 
 def test_it_says_what_comes_next() -> None:
@@ -213,6 +230,9 @@ def test_one_that_fails_keeps_no_other_back(many: Fleet) -> None:
     result = many.due()
     bad = {(each.dataset, each.problems[0].kind) for each in result.actions if each.problems}
     assert bad == {("tank/gone", "usage"), ("tank/odd", "schedule")}
+    (gone,) = [each.problems[0] for each in result.actions if each.dataset == "tank/gone"]
+    assert (gone.what, gone.where) == ("there is no such dataset on this machine", "tank/gone")
+    assert "in the configuration file" in gone.remedy
     assert result.exit_code == 1
     assert copies(many)["vault/home/me/deep"] == 1
 
@@ -406,6 +426,32 @@ def test_what_was_made_to_rest_before_a_snapshot_goes_on_after_it(tmp_path: Path
     assert words(result) == ["hook before-snapshot"]
     assert fleet.names() == [name]
     assert (tmp_path / "ran").read_text().split() == ["after-snapshot", "failed"]
+    *_, failed = history()
+    assert (failed.destination, failed.exit) == ("", 1)
+    assert failed.error == "hook before-snapshot: tank/src: /bin/sh failed (exit 1)"
+
+
+def test_a_hook_that_fails_behind_a_snapshot_is_on_record() -> None:
+    """Else a night whose hook fails each time looks well: its push is."""
+    fleet = Fleet(ONE + hooked("after-snapshot", "exit 1"))
+    assert fleet.due().exit_code == 1
+    local, push = history()
+    assert (local.destination, local.exit, local.snapshot) == ("", 1, fleet.names()[0])
+    assert (push.destination, push.exit) == ("offsite:vault/copy", 0)
+    assert [each.key for each in from_history((local, push), frozenset(), fleet.now).troubles] == [
+        "run tank/src"
+    ]
+    fleet.text = ONE
+    fleet.later(HOUR)
+    assert from_history(history(), frozenset(), fleet.now).troubles == ()
+
+
+def test_a_push_that_fails_tells_what_it_was_to_push() -> None:
+    """That its tree was snapshotted again is known from that, however long the receiver is away."""
+    fleet = Fleet(ONE + hooked("before-push", "exit 1"))
+    fleet.due()
+    (push,) = history()
+    assert (push.exit, push.target) == (1, fleet.names()[0])
 
 
 def test_a_push_whose_hook_failed_is_made_up_later() -> None:

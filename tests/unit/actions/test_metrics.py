@@ -110,7 +110,7 @@ def test_a_tree_that_is_not_there_is_told_with_the_others() -> None:
     assert found["newest_snapshot_timestamp_seconds", (ROOT,)] > 0
     (problem,) = gathered.problems
     assert problem.what.startswith("tank/gone: there is no such dataset")
-    assert problem.remedy.startswith("name the tree")
+    assert problem.remedy.startswith("import its pool")
 
 
 def test_a_damaged_record_hides_no_other_tree() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import email.policy
 import json
 import os
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.parser import BytesParser
@@ -17,9 +18,10 @@ from cyber_zfs_backup.actions import notify as notifying
 from cyber_zfs_backup.actions.channels import Means
 from cyber_zfs_backup.actions.notify import notify, told
 from cyber_zfs_backup.actions.notify import tested as try_out
-from cyber_zfs_backup.actions.result import ActionResult, Outcome
+from cyber_zfs_backup.actions.result import ActionResult, Outcome, Surface
 from cyber_zfs_backup.config.declared import Notification, Tell
-from cyber_zfs_backup.config.requests import Notify
+from cyber_zfs_backup.config.requests import Check, Notify
+from cyber_zfs_backup.model.history import Finished
 from cyber_zfs_backup.plan.findings import Severity
 from cyber_zfs_backup.plan.telling import Seen
 from cyber_zfs_backup.plan.told import Topic, Trouble
@@ -241,3 +243,53 @@ def test_the_datasets_of_the_file_are_looked_at(whole: Machine) -> None:
     assert len(whole.subjects) == 1
     assert "tank" in whole.subjects[0]
     assert notify(Notify(file), Said()).actions[0].outcome is Outcome.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("text", "told_of"),
+    [
+        ("", ["tank"]),
+        ('[[dataset]]\nname = "vault"\n', ["tank", "vault"]),
+        ('[[dataset]]\nname = "tank/a"\n', ["tank"]),
+        ('[[dataset]]\nname = "tank"\npause = true\n', []),
+    ],
+)
+def test_the_plain_timers_tree_is_looked_at_whatever_else_a_file_says(
+    whole: Machine, monkeypatch: pytest.MonkeyPatch, text: str, told_of: list[str]
+) -> None:
+    """A file that says only who is told must not make what nobody looked after disappear."""
+    (whole.folder / "bin/systemctl").write_text("#!/bin/sh\necho ActiveState=active\n")
+    long_ago = Finished("tank", "off:a/b", datetime(2026, 1, 1, tzinfo=UTC), 1.0, 0)
+    monkeypatch.setattr(notifying, "runs_on_record", lambda: [long_ago])
+    looked: list[Check] = []
+
+    def look(check: Check, _surface: Surface) -> ActionResult:
+        looked.append(check)
+        return ActionResult("check", Outcome.DONE, "well")
+
+    monkeypatch.setattr(notifying, "_check", look)
+    file = whole.folder / "config.toml"
+    file.write_text(f'[notification]\nmail = ["root"]\n{text}')
+    file.chmod(0o644)
+    assert notify(Notify(file, guess="tank"), Said()).exit_code == 0
+    assert [name for name in ("tank", "vault") if name in {each.dataset for each in looked}] == told_of
+
+
+def test_a_run_that_has_just_begun_is_waited_for(whole: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that wakes up runs both at once; what is caught up with is not late."""
+    unit = ("Id=cyber-zfs-backup-run.service", "ActiveState=activating")
+    begun = "".join(f"echo {each}\n" for each in (*unit, f"ExecMainStartTimestamp=@{int(time.time())}"))
+    systemctl = whole.folder / "bin/systemctl"
+    systemctl.write_text(f"#!/bin/sh\n{begun}")
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    file = whole.folder / "config.toml"
+    file.write_text('[notification]\nmail = ["root"]\n[[dataset]]\nname = "tank"\n')
+    file.chmod(0o644)
+    # Then it is at work.
+    assert notify(Notify(file), Said()).actions[0].outcome is Outcome.NOTHING
+    assert 50 < slept[0] <= 60
+    # Or has found nothing to do.
+    monkeypatch.setattr(time, "sleep", lambda _seconds: systemctl.write_text("#!/bin/sh\nexit 1\n"))
+    notify(Notify(file), Said())
+    assert len(whole.subjects) == 1

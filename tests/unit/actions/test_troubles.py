@@ -18,7 +18,9 @@ from cyber_zfs_backup.actions.troubles import (
     from_history,
     from_units,
     guessed_look,
+    just_begun,
     looks_of,
+    still_meant,
     units,
 )
 from cyber_zfs_backup.config.declared import CRITICAL
@@ -147,6 +149,20 @@ def test_a_run_without_a_push_is_made_good_by_any_later_one() -> None:
     assert keys(from_history([run(code=1), run("", hours=1)], frozenset(), NOW)) == ["run tank off:a/b"]
 
 
+def test_a_declared_push_makes_good_what_was_done_before_a_later_snapshot_alone() -> None:
+    """It takes none itself: an expiry that fails each night must not be hidden by the push beside it."""
+    local = run("", 1, job="tank", hours=10)
+    same_night = run(job="tank", target="2026-11-27T01:59:58Z")
+    assert keys(from_history([local, same_night], frozenset(), NOW)) == ["run tank"]
+    # The failure that a receiver tells of later says nothing of it either.
+    assert keys(from_history([local, run(code=75, job="tank")], frozenset(), NOW))[0] == "run tank"
+    for later in (
+        run(job="tank", target="2026-11-27T02:05:00Z"),
+        run(code=75, target="2026-11-27T02:05:00Z"),
+    ):
+        assert "run tank" not in keys(from_history([local, later], frozenset(), NOW))
+
+
 # Services
 
 FAILED = Unit("cyber-zfs-backup.service", "failed", "exit-code", 1, NOW - 3 * HOUR)
@@ -217,6 +233,17 @@ def test_what_is_under_way() -> None:
     assert busy_for(None, NOW) is None
 
 
+def test_a_run_that_begins_every_five_minutes_is_no_reason_to_be_silent_for_ever() -> None:
+    look = replace(FAILED, name="cyber-zfs-backup-run.service", state="activating", started=NOW)
+    assert busy_for([look], NOW + timedelta(seconds=3)) is None
+    assert busy_for([look], NOW + HOUR) == HOUR
+    # It is waited for, until it shows what it is.
+    assert just_begun([FAILED, look], NOW + timedelta(seconds=3)) == timedelta(seconds=57)
+    for found in ([look], [replace(look, state="inactive")], [FAILED], [replace(look, started=None)], None):
+        assert just_begun(found, NOW + timedelta(minutes=1)) is None
+    assert just_begun([replace(look, name="cyber-zfs-backup.service")], NOW) is None
+
+
 # What is looked at
 
 
@@ -225,10 +252,10 @@ def test_the_datasets_of_the_file_but_for_those_that_rest() -> None:
         '[retention.few]\ndaily = 3\n[destination.off]\ndataset = "off/{name}"\n'
         '[[dataset]]\nname = "tank"\ndestinations = ["off"]\nexclude = ["x"]\nretention = "few"\n'
         'critical-after = "6h"\n'
-        '[[dataset]]\nname = "local"\n[[dataset]]\nname = "rests"\npause = true\n'
+        '[[dataset]]\nname = "local"\nschedule = "every 1w"\n[[dataset]]\nname = "rests"\npause = true\n'
         '[[dataset]]\nname = "later"\npause = 2026-12-24\n'
     )
-    looks = looks_of(declared(text), NOW)
+    looks = looks_of(declared(text), NOW, lambda *_asked: None)
     assert [look.check.dataset for look in looks] == ["local", "tank"]
     local, tank = (look.check for look in looks)
     assert (tank.warning, tank.critical, tank.exclude.patterns, tank.local) == (
@@ -239,8 +266,23 @@ def test_the_datasets_of_the_file_but_for_those_that_rest() -> None:
     )
     assert tank.retention.days == 3
     assert local.local
+    assert (local.warning, local.critical) == ((7 * 24 + 2) * HOUR, (14 * 24 + 2) * HOUR)
     over = datetime.combine(date(2026, 12, 25), datetime.min.time(), UTC)
-    assert [look.check.dataset for look in looks_of(declared(text), over)] == ["later", "local", "tank"]
+    assert [look.check.dataset for look in looks_of(declared(text), over, lambda *_asked: None)] == [
+        "later",
+        "local",
+        "tank",
+    ]
+
+
+def test_of_what_rests_or_is_not_declared_any_more_nobody_has_to_hear_each_day() -> None:
+    text = (
+        '[destination.off]\ndataset = "a/b"\n[[dataset]]\nname = "tank"\ndestinations = ["off"]\n'
+        '[[dataset]]\nname = "rests"\npause = true\n'
+    )
+    meant = [run(job="tank"), run("", job="tank"), run("nas:x/y"), run(dataset="elsewhere")]
+    gone = [run("nas:x/y", job="tank"), run("", dataset="rests", job="rests"), run(dataset="x", job="x")]
+    assert still_meant([*meant, *gone], declared(text), NOW) == meant
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,21 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import jsonschema
 import pytest
 
 from cyber_zfs_backup.actions.result import Outcome, RunResult, Surface
 from cyber_zfs_backup.cli import main as command
+from cyber_zfs_backup.cli.parser import parse
+from cyber_zfs_backup.cli.request import Request
 from cyber_zfs_backup.cli.signals import Interrupted
 from cyber_zfs_backup.config.job import Job, UsageError
-from cyber_zfs_backup.config.requests import Forget, Quarantine
+from cyber_zfs_backup.config.requests import Forget, LookDeclared, Quarantine
 
 from .results import PROBLEM, action, replace_work, run_result
 from .test_show import SCHEMA
@@ -203,3 +209,40 @@ def test_a_result_that_stdout_cannot_take_is_a_failure(
         "cyber-zfs-backup: error: cannot write the result to stdout: No space left on device; "
         "the work itself is done\n"
     )
+
+
+@pytest.mark.parametrize("host", ["zippy", "9lives"])
+def test_a_file_that_says_only_who_is_told_leaves_the_plain_job_to_look_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, host: str
+) -> None:
+    """What the monitoring of a nightly job says must not change with the address that its mail goes to."""
+    file = tmp_path / "config.toml"
+    file.write_text('[notification]\nmail = ["root"]\n')
+    file.chmod(0o644)
+    zfs = tmp_path / "zfs"
+    zfs.write_text("#!/bin/sh\necho \"cannot open 'zippy/zippy': dataset does not exist\" >&2\nexit 1\n")
+    zfs.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+
+    def parsed(words: Sequence[str]) -> Request:
+        request = parse(words, hostname=host)
+        assert isinstance(request.work, LookDeclared)
+        return replace(request, work=replace(request.work, file=file))
+
+    monkeypatch.setattr(command, "parse", parsed)
+    code = command.main(["check"])
+    said = capsys.readouterr()
+    assert code == 2
+    if host == "zippy":
+        assert said.out.startswith("CYBER-ZFS-BACKUP CRITICAL - zippy/zippy: there is no such dataset")
+    else:
+        assert "--dataset" in said.err
+
+
+def test_a_named_file_without_datasets_is_not_well(tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("[notification]\nlogin = true\n")
+    file.chmod(0o644)
+    assert command.main(["check", "--config", str(file)]) == 3
+    assert capsys.readouterr().out == f"CYBER-ZFS-BACKUP UNKNOWN - {file} declares no [[dataset]]\n"

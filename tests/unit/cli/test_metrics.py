@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,11 @@ def test_they_are_written_after_a_run_by_the_file_that_did_something(
     outcome = Outcome.NOTHING
     assert command.main(["run"]) == 0
     assert len(asked) == 1
+    replace_work(
+        monkeypatch, lambda _work, _surface: replace(run_result(action("run", outcome)), outdated=True)
+    )
+    assert command.main(["run"]) == 0
+    assert len(asked) == 2
 
     def slow(_work: object, _surface: object) -> None:
         raise Interrupted(15)

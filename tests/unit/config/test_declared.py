@@ -257,11 +257,6 @@ def test_what_is_kept_in_words() -> None:
     assert kept_text(RetentionPolicy(0, 0, 0, 0, 0)) == "the newest"
 
 
-def test_the_monitoring_never_warns_later_than_it_is_critical() -> None:
-    assert Settings().warns_after == timedelta(hours=26)
-    assert Settings(critical_after=timedelta(hours=3)).warns_after == timedelta(hours=3)
-
-
 def test_calendar_expressions_are_asked_about_once_and_together() -> None:
     asked: list[tuple[str, ...]] = []
 
@@ -324,8 +319,8 @@ def test_programs_are_told_what_is_not_there() -> None:
         "pause": False,
         "hooks": [],
         "conditions": {"on-ac-power": False},
-        "warn-after": "26h",
-        "critical-after": "50h",
+        "warn-after": None,
+        "critical-after": None,
         "keeps": {"daily": 31, "weekly": 12, "monthly": 36, "yearly": "forever"},
     }
 

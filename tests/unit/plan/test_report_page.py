@@ -19,7 +19,7 @@ from cyber_zfs_backup.plan.lateness import Limits
 from cyber_zfs_backup.plan.ledger import Ledger, Record
 from cyber_zfs_backup.plan.report_axis import WIDTH
 from cyber_zfs_backup.plan.report_page import Page, Seen, recorded, report_page
-from cyber_zfs_backup.plan.standing import Standing, rows
+from cyber_zfs_backup.plan.standing import Row, Standing, rows
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 LIMITS = Limits(timedelta(hours=26), timedelta(hours=50))
@@ -168,6 +168,23 @@ def test_a_tree_that_was_never_pushed() -> None:
     told = page(Seen("tank/src", standings, tree))
     assert [(each.kind, each.severity) for each in told.wrong] == [("reached", WARNING)]
     assert (told.trees[0].ways[0].severity, told.trees[0].datasets[0].copies) == (WARNING, ())
+
+
+def test_a_tree_that_is_declared_to_be_pushed_nowhere_is_well() -> None:
+    plain = seen()
+    assert plain.tree is not None
+    row = Row("tank/src", "", plain.standings[0].row.newest, "")
+    there = Seen("tank/src", (Standing(row, LIMITS, arrived=LIMITS),), plain.tree)
+    shown = page(there)
+    assert [each.what for each in shown.wrong] == []
+    assert shown.trees[0].severity is GOOD
+
+
+def test_what_is_pushed_seldom_is_held_against_that() -> None:
+    late = replace(seen(base=name(5)).standings[0], arrived=Limits(timedelta(days=9), timedelta(days=16)))
+    shown = page(replace(seen(base=name(5)), standings=(late,)))
+    assert [each.what for each in shown.wrong] == []
+    assert shown.trees[0].severity is GOOD
 
 
 def test_one_that_is_declared_and_never_arrived() -> None:

@@ -48,15 +48,19 @@ _OUTCOMES = {
 
 def check(request: Check, surface: Surface) -> RunResult:
     """Look whether backups come as they should."""
-    job = Job(
+    with real_home(job_of(request), surface) as home:
+        return finished_run(home, lambda: [check_on(home, request, runs_on_record())])
+
+
+def job_of(request: Check) -> Job:
+    """The job whose source is looked at."""
+    return Job(
         request.dataset,
         frozenset({Action.EXPIRE}),
         (),
         retention=request.retention,
         exclude=Exclude() if request.receiver else request.exclude,
     )
-    with real_home(job, surface) as home:
-        return finished_run(home, lambda: [check_on(home, request, runs_on_record())])
 
 
 def check_on(home: Home, request: Check, runs: Iterable[Finished]) -> ActionResult:

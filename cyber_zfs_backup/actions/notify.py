@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ..config.declared import Declared, Notification, Tell
-from ..config.job import Action, Exclude, Job, UsageError
+from ..config.job import UsageError
 from ..config.requests import Check, Notify
 from ..hosts.local import LocalHost
 from ..model.names import is_within
@@ -28,7 +28,7 @@ from ..plan.told import Record, Told, Topic, Trouble, read, written
 from ..zfs.client import Zfs
 from . import report
 from .channels import LOGIN, Channel, Means, UndeliveredError, channels, make_open, show_at_login
-from .check import check_on, runs_on_record
+from .check import check_on, job_of, runs_on_record
 from .configuration import read_declared
 from .doctor_here import Run
 from .elapses import longest_gap
@@ -135,19 +135,11 @@ def _seen(request: Notify, asked: _Asked, surface: Surface, run: Run, now: datet
 
 def _check(check: Check, surface: Surface) -> ActionResult:
     """``check`` on this machine, with less patience than a run has."""
-    job = Job(
-        check.dataset,
-        frozenset({Action.EXPIRE}),
-        (),
-        retention=check.retention,
-        exclude=Exclude() if check.receiver else check.exclude,
-    )
     host = LocalHost()
     try:
         source = Zfs(host, timeout=ZFS_PATIENCE)
-        return check_on(
-            Home(job, source, surface, lambda: datetime.now(UTC), time.sleep), check, runs_on_record()
-        )
+        home = Home(job_of(check), source, surface, lambda: datetime.now(UTC), time.sleep)
+        return check_on(home, check, runs_on_record())
     finally:
         host.close()
 

@@ -115,9 +115,10 @@ def checked(home: Home, request: Check, runs: Iterable[Finished]) -> tuple[Check
         ledgers += [Ledger(Record(label)) for label in labels if label not in known]
         done.append(check_reached(facts.root, ledgers, now, request.arrived or limits, errors))
     refusals = (refusal.message for refusal in plan.refusals)
-    # By the file it expires before it is pushed: what was a base until then goes with the next snapshot.
+    # By the file it expires before it is pushed: what was a base until then, of this or a tree around it,
+    # goes with the next snapshot.
     names = {name for each in plan.datasets for name in each.destroy}
-    spare = request.declared and len(names) <= len(facts.ledgers)
+    spare = request.declared and len(names) <= len(facts.ledgers) + len(facts.neighbours)
     done.append(check_expired(facts.root, 0 if spare else plan.count, refusals, declared=request.declared))
     return tuple(done)
 

@@ -130,7 +130,11 @@ def withdraw(ends: Ends, facts: PushFacts, books: Books) -> None:
 
 
 def _apart(ends: Ends, facts: PushFacts, before: Ledger) -> list[str]:
-    """The excluded datasets that took part in an earlier push, by the names that the root's record has."""
+    """The excluded datasets that took part in an earlier push, by the names that the root's record has.
+
+    A snapshot of that name is not enough: a job of its own may have taken it in the same second. What took
+    part is held, too.
+    """
     unsettled = bool(before.root.pending or before.root.former)
     paths = [path for path in sorted(facts.excluded) if unsettled or path not in before.lagging]
     if not paths or not before.root.names:
@@ -138,9 +142,12 @@ def _apart(ends: Ends, facts: PushFacts, before: Ledger) -> list[str]:
     found = ends.source.named_snapshots(
         [full for name in before.root.names for full in _named(facts, paths, name)]
     )
+    there = [f"{dataset}@{each.name}" for dataset, those in found.items() for each in those]
+    tags = ends.source.holds(there) if there else {}
+    held = {full.partition("@")[0] for full, theirs in tags.items() if facts.hold_tag in theirs}
     # Of a base that a bookmark keeps the snapshot may have expired.
     marks = bookmarks.own(ends, facts) if before.root.marked else {}
-    return [path for path in paths if join(facts.root, path) in {*found, *marks}]
+    return [path for path in paths if join(facts.root, path) in {*held, *marks}]
 
 
 def standings(answers: Answers, plan: PushPlan, target: str, tag: str) -> dict[str, Standing]:

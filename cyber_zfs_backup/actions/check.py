@@ -21,6 +21,7 @@ from ..plan.lateness import (
     Limits,
     about,
     check_expired,
+    check_left,
     check_reached,
     check_received,
     check_taken,
@@ -109,13 +110,20 @@ def checked(home: Home, request: Check, runs: Iterable[Finished]) -> tuple[Check
     done = [check_taken(tree.without(facts.excluded), now, limits, declared=request.declared)]
     if not request.local:
         errors = {run.destination: run.error for run in runs if run.dataset == facts.root}
-        ledgers = list(facts.ledgers.values())
+        ledgers = list(facts.awaited.values())
         known = {ledger.root.to for ledger in ledgers}
         labels = [each.label for each in request.destinations]
+        if request.declared:
+            done.append(check_left(facts.root, (each for each in ledgers if each.root.to not in labels)))
+            ledgers = [each for each in ledgers if each.root.to in labels]
         ledgers += [Ledger(Record(label)) for label in labels if label not in known]
         done.append(check_reached(facts.root, ledgers, now, request.arrived or limits, errors))
     refusals = (refusal.message for refusal in plan.refusals)
-    done.append(check_expired(facts.root, plan.count, refusals, declared=request.declared))
+    # By the file it expires before it is pushed: what was a base until then, of this or a tree around it,
+    # goes with the next snapshot.
+    names = {name for each in plan.datasets for name in each.destroy}
+    spare = request.declared and len(names) <= len(facts.ledgers) + len(facts.neighbours)
+    done.append(check_expired(facts.root, 0 if spare else plan.count, refusals, declared=request.declared))
     return tuple(done)
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 from ..config.job import Destination, Job, UsageError
@@ -72,6 +72,18 @@ class SourceFacts:
     def names(self) -> list[str]:
         """The full names of the datasets that take part."""
         return [join(self.root, path) for path in self.paths]
+
+    @property
+    def awaited(self) -> dict[str, Ledger]:
+        """The same records, of the datasets that take part alone: what is excluded stays as it was, and keeps
+        nothing of the copy from being whole."""
+        return {
+            tag: replace(
+                ledger,
+                lagging={path: each for path, each in ledger.lagging.items() if path not in self.excluded},
+            )
+            for tag, ledger in self.ledgers.items()
+        }
 
     @property
     def digest(self) -> str:

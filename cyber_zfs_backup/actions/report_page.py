@@ -115,7 +115,7 @@ def _looked(
         return _unread(home, around, given, done.findings, problems)
     newest = done.tree.datasets[""].newest_own
     told = given or _standings(home, done.facts, newest.name if newest else "", around)
-    ledgers = tuple(done.facts.ledgers.values())
+    ledgers = tuple(done.facts.awaited.values())
     return Looked(Seen(done.facts.root, told, done.tree, ledgers, done.findings))
 
 
@@ -134,7 +134,7 @@ def _unread(
 def _standings(home: Home, facts: SourceFacts, newest: str, around: Around) -> tuple[Standing, ...]:
     return tuple(
         Standing(replace(row, kept=kept_of(home, facts, row)), NIGHTLY, next_run=around.coming)
-        for row in rows(facts.root, newest, facts.ledgers, around.recorded.runs.get(facts.root, ()))
+        for row in rows(facts.root, newest, facts.awaited, around.recorded.runs.get(facts.root, ()))
     )
 
 

@@ -93,7 +93,7 @@ def tree_rows(home: Home, ways: Sequence[Ends], runs: Iterable[Finished]) -> Tol
     }
     told = {
         row.destination: row
-        for row in rows(facts.root, newest, facts.ledgers, runs)
+        for row in rows(facts.root, newest, facts.awaited, runs)
         # A tree that is pushed somewhere needs no row of its own.
         if row.destination or not seen
     }

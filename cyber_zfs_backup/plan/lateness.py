@@ -112,6 +112,24 @@ def check_reached(
     return Checked(tuple(found), tuple(ages))
 
 
+def check_left(root: str, ledgers: Iterable[Ledger]) -> Checked:
+    """Whether anything is kept for destinations that the configuration file does not have any more: those of
+    ``ledgers``. Nothing is awaited there, so nothing is late."""
+    found = [
+        about(
+            warning(
+                "left",
+                HERE,
+                f"{to} is no destination of {root} any more, yet snapshots are kept for it",
+                f"where it is meant to be none: {of_tree(f'forget {quote(to)}', root)}",
+            ),
+            f"{root} {to}",
+        )
+        for to in sorted(ledger.root.to for ledger in ledgers)
+    ]
+    return Checked(tuple(found))
+
+
 def check_expired(root: str, overdue: int, refusals: Iterable[str], *, declared: bool = False) -> Checked:
     """Whether old snapshots go: ``overdue`` are those that the retention gives up and that are still
     there. ``declared``: as in ``check_taken``."""

@@ -24,7 +24,7 @@ from cyber_zfs_backup.actions.journal import Journal
 from cyber_zfs_backup.actions.report_page import Around, on_record
 from cyber_zfs_backup.actions.result import ActionResult, Outcome, RunResult, Surface
 from cyber_zfs_backup.config.declared import Declared
-from cyber_zfs_backup.config.job import Job
+from cyber_zfs_backup.config.job import Action, Job
 from cyber_zfs_backup.config.requests import RunDue
 from cyber_zfs_backup.hosts.protocol import Finished
 from cyber_zfs_backup.plan.report_page import Page
@@ -105,6 +105,40 @@ def test_a_destination_that_nothing_was_pushed_to_yet() -> None:
     found = look(fleet, CHECK)
     assert found.outcome is Outcome.CRITICAL
     assert "nothing of tank/src has arrived at new:other/copy yet" in found.summary
+
+
+def test_a_destination_that_is_not_declared_any_more_is_not_late_but_to_be_forgotten() -> None:
+    text = TWO.replace("[[dataset]]", '[destination.new]\ndataset = "vault/other"\n[[dataset]]', 1)
+    fleet = fleet_of(text.replace('["offsite"]', '["offsite", "new"]'))
+    fleet.later(HOUR)
+    fleet.text = text.replace('["offsite"]', '["new"]')
+    for _ in range(6):
+        fleet.later(HOUR)
+    found = look(fleet, CHECK)
+    assert found.outcome is Outcome.WARNINGS
+    (left,) = [each for each in found.findings if each.severity]
+    assert left.what.startswith("offsite:vault/copy is no destination of tank/src any more")
+    assert "cyber-zfs-backup forget offsite:vault/copy --dataset tank/src" in left.remedy
+
+
+def test_run_after_run_all_is_well() -> None:
+    """With an entry below an entry, whose snapshots have the same names; and more snapshots than are kept."""
+    fleet = fleet_of(TWO.replace("02:00", "every 1h"))
+    for _ in range(6):
+        assert fleet.later(HOUR).exit_code == 0
+        found = look(fleet, CHECK)
+        assert found.outcome is Outcome.DONE, found.summary
+        off, _local = status(fleet)
+        assert off["there"] == off["newest"] == fleet.names()[-1]
+    # What has an entry of its own is pinned by nobody else's.
+    names = [each.name for each in fleet.source.world.datasets["tank/src/local"].snapshots]
+    assert names == fleet.names()[-2:]
+    # But not where nothing expires at all.
+    for _ in range(3):
+        fleet.later(HOUR, actions=frozenset({Action.SNAPSHOT, Action.PUSH}))
+    found = look(fleet, CHECK)
+    assert found.outcome is Outcome.WARNINGS
+    assert "snapshots of tank/src should have been expired" in found.summary
 
 
 def test_what_rests_says_so_and_is_not_late() -> None:

@@ -114,7 +114,7 @@ def test_the_timer_does_what_is_due_and_then_nothing(machine: Installed) -> None
     assert len(times(machine, TREE)) == 1
     assert machine.guest.script(f"cat {TOLD}").text.split() == ["nobody", TREE]
     pushed = machine.guest.script("journalctl -t pushed -o cat --no-pager").text.splitlines()
-    assert sorted(pushed) == ["offsite:offsite/guest done", "usb/guest done"]
+    assert sorted(pushed) == ["offsite:offsite/guest done", "this machine:usb/guest done"]
 
     # Nothing is due: nothing is done, and it is said when something is.
     machine.guest.script(f"sed -i s/every.1min/hourly/ {FILE}")

@@ -47,6 +47,11 @@ def test_the_whole_life(machine: Installed, previous: Built, built: Built, lab: 
     )  # the code is today's, only the package is older
     assert machine.failed() == []
 
+    # What is enabled by hand outlives an upgrade, and nothing outlives a removal.
+    declared = f"{NAME}-run.timer"
+    assert machine.show("ActiveState", declared) == "inactive"
+    machine.guest.run(["systemctl", "enable", "--now", declared]).check()
+
     # An upgrade with another conffile, which nobody has changed here.
     assert "ConnectTimeout 20" in sh(machine, f"cat {CONFIG}")
     machine.install(built).check()
@@ -54,6 +59,7 @@ def test_the_whole_life(machine: Installed, previous: Built, built: Built, lab: 
     assert sh(machine, f"cat {KEY}.pub") == key
     assert states(machine) == ["active", "inactive", "inactive"]
     assert machine.show("InvocationID") == ""
+    assert machine.show("ActiveState", declared) == "active"
 
     # A night has been, and there is a copy.
     lab.pools.make("guest")
@@ -69,6 +75,7 @@ def test_the_whole_life(machine: Installed, previous: Built, built: Built, lab: 
     machine.apt("remove", NAME).check()
     assert machine.version() == ""
     assert states(machine) == ["inactive"] * 3
+    assert machine.show("ActiveState", declared) == "inactive"
     assert machine.show("LoadState", f"{NAME}.timer") in {"not-found", "masked"}
     assert sh(machine, f"cat {KEY}.pub") == key
     machine.install(built).check()

@@ -11,7 +11,7 @@ from ..config.job import UsageError
 from ..hosts.errors import HostError
 from ..zfs.errors import Nature, ZfsError
 from ..zfs.parse import GarbledError
-from .ends import DamagedRecordError
+from .errors import DamagedRecordError
 from .lock import LockError
 from .result import ActionResult, Outcome, Problem
 

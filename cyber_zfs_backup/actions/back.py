@@ -16,8 +16,9 @@ from ..model.trees import Tree
 from ..zfs import parse
 from ..zfs.client import Zfs
 from .attempt import attempt
+from .errors import PATIENCE
 from .result import ActionResult, RunResult, Surface
-from .run import PATIENCE, host_of, refuse_bad_configuration
+from .run import host_of, refuse_bad_configuration
 
 STALL = 900.0
 """Seconds of silence after which a stream is ended, as a push has it by default."""

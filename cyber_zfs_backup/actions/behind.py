@@ -10,8 +10,9 @@ from ..model.names import own_time
 from ..plan.ledger import Ledger
 from ..zfs.errors import ZfsError
 from ..zfs.parse import GarbledError
-from . import report
-from .ends import DamagedRecordError, Ends, Home, SourceMissingError, read_for_push
+from . import words
+from .ends import Ends, Home, read_for_push
+from .errors import DamagedRecordError, SourceMissingError
 from .push import newest_own
 from .result import ActionResult, Outcome
 
@@ -37,7 +38,7 @@ def tell_behind(ends: Ends, result: ActionResult) -> ActionResult:
         kept = kept_for(ends, facts.root, ledger)
     except (ZfsError, HostError, GarbledError, SourceMissingError, DamagedRecordError):
         return result
-    space = "an unknown amount" if kept is None else report.size(kept)
+    space = "an unknown amount" if kept is None else words.size(kept)
     ends.surface.warn(
         f"push: {ends.destination.label} is behind since {since}: what is kept for it takes {space} here; "
         f"if it is gone for good: cyber-zfs-backup forget '{ends.destination.label}' --dataset {facts.root}"

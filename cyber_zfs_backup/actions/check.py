@@ -31,7 +31,8 @@ from ..plan.ledger import Ledger, Record
 from ..zfs import parse
 from .attempt import attempt
 from .destroying import finish
-from .ends import Home, SourceMissingError, read_source
+from .ends import Home, read_source
+from .errors import SourceMissingError
 from .expire import protected, source_tree, terms_of
 from .history import history
 from .result import ActionResult, Outcome, RunResult, Surface

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configuration file: read, checked, and shown as it counts. Changes nothing."""
+"""The configuration file: read, and checked. Changes nothing."""
 
 from __future__ import annotations
 
@@ -7,64 +7,20 @@ import codecs
 import os
 import re
 import stat
-import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ..config.declared import CONFIG, EXAMPLE, Declared
-from ..config.effective_text import Row, dataset_rows, monitoring_rows, notification_rows, receiver_rows
 from ..config.job import UsageError
 from ..config.reading import World, declared_in
-from ..config.requests import ConfigCheck, ConfigShow
 from ..hosts.errors import HostError
 from ..hosts.local import LocalHost
 from ..hosts.protocol import Host
 from ..hosts.quoting import as_typed
-from . import report
-from .result import ActionResult, Outcome, RunResult, Surface, Table
+from .result import Surface
 
 MOST_BYTES = 1024 * 1024
 """A configuration of thousands of datasets has a tenth of it."""
-
-COLUMNS = ("of", "setting", "value", "from")
-
-
-def config_check(request: ConfigCheck, surface: Surface) -> RunResult:
-    """Say that nothing is wrong. Raises ``UsageError`` with all that is."""
-    began = time.monotonic()
-    declared = read_declared(request.file, surface)
-    counts = (
-        report.count(len(declared.entries), "dataset"),
-        report.count(len(declared.receivers), "destination"),
-        report.count(len(declared.retentions), "retention"),
-    )
-    return _done(
-        ActionResult("config check", Outcome.DONE, f"{request.file} can be used: {', '.join(counts)}"), began
-    )
-
-
-def config_show(request: ConfigShow, surface: Surface) -> RunResult:
-    """Tell what counts, and where it comes from. Raises ``UsageError`` where the file cannot be used."""
-    began = time.monotonic()
-    declared = read_declared(request.file, surface)
-    if request.dataset:
-        rows, left_out = dataset_rows(declared, request.dataset)
-        said = f"is not backed up: {left_out}" if left_out else "is backed up"
-        what = f"{request.dataset} {said}"
-    else:
-        rows = [row for name in declared.entries for row in dataset_rows(declared, name)[0]]
-        rows += receiver_rows(declared) + notification_rows(declared) + monitoring_rows(declared)
-        what = f"what counts by {request.file}"
-    return _done(ActionResult("config show", Outcome.DONE, what, table=_table(rows)), began)
-
-
-def _table(rows: Sequence[Row]) -> Table:
-    return Table(COLUMNS, tuple(row.cells for row in rows), tuple({"typed": row.typed} for row in rows))
-
-
-def _done(result: ActionResult, began: float) -> RunResult:
-    return RunResult("", (), datetime.now(UTC), round(time.monotonic() - began, 3), False, (result,))
 
 
 def read_declared(file: Path, surface: Surface) -> Declared:

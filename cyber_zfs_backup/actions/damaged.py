@@ -13,7 +13,8 @@ from ..hosts.quoting import as_typed
 from ..zfs import parse
 from ..zfs.parse import Properties
 from ..zfs.properties import BASE_PREFIX
-from .ends import DamagedRecordError, keeper_of, record_of
+from .ends import keeper_of, record_of
+from .errors import DamagedRecordError
 
 
 @dataclass(frozen=True, slots=True)

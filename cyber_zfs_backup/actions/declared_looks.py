@@ -33,10 +33,10 @@ from .configuration import read_declared
 from .doctor_here import RUN_TIMER, run_timer_is_off
 from .due_jobs import Open, open_real
 from .elapses import longest_gap, next_elapse
-from .ends import Ends, Home, SourceMissingError
+from .ends import Ends, Home
+from .errors import PATIENCE, SourceMissingError
 from .expected import Gap
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
-from .run import PATIENCE
 from .status import Told, table_of, tree_rows
 from .troubles import check_of
 

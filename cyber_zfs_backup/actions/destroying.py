@@ -10,7 +10,7 @@ from ..model.trees import Snapshot, Tree
 from ..plan import destroy
 from ..zfs.client import Zfs
 from ..zfs.errors import Trouble, ZfsError
-from . import report
+from . import report, words
 from .ends import Home, tell_plan
 from .result import ActionResult, Outcome, Problem
 
@@ -90,7 +90,7 @@ def carry_out(
     return ActionResult(
         action,
         outcome,
-        f"{report.count(plan.count, 'snapshot')} destroyed on {side.label}"
+        f"{words.count(plan.count, 'snapshot')} destroyed on {side.label}"
         if not failed
         else f"{len(failed)} of {len(plan.commands)} destroy commands failed on {side.label}",
         lines=lines,
@@ -109,7 +109,7 @@ def _estimate(
     return ActionResult(
         action,
         Outcome.DONE,
-        f"would destroy {report.count(plan.count, 'snapshot')} on {side.label} and free {report.size(freed)}",
+        f"would destroy {words.count(plan.count, 'snapshot')} on {side.label} and free {words.size(freed)}",
         lines=lines,
         figures={"snapshots": plan.count, "commands": len(plan.commands), "bytes_freed": freed},
     )

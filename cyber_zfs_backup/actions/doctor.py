@@ -18,7 +18,7 @@ from ..plan.doctor_copies import examine_copy, examine_source
 from ..plan.doctor_here import examine_timers, examine_way
 from ..plan.doctor_pools import Side, Usage, examine_both, examine_side
 from ..plan.findings import Finding, Severity, worst
-from . import report
+from . import words
 from .ask import Asked
 from .doctor_copy import CopyLook, CopySeen
 from .doctor_here import Here, look_here
@@ -107,12 +107,12 @@ def _looked_at(ends: Ends, here: Here) -> CopySeen:
 def _result(found: Sequence[Finding]) -> ActionResult:
     counts = Counter(finding.severity for finding in found)
     warnings, failing = counts[Severity.WARNING], counts[Severity.FAILS]
-    told = [report.count(warnings, "warning")] if warnings else []
-    told += [f"{report.count(failing, 'thing')} that would make a backup fail"] if failing else []
+    told = [words.count(warnings, "warning")] if warnings else []
+    told += [f"{words.count(failing, 'thing')} that would make a backup fail"] if failing else []
     return ActionResult(
         "doctor",
         _OUTCOMES[worst(found)],
-        f"{' and '.join(told) or 'all is well'}; {report.count(len(found), 'thing')} looked at",
+        f"{' and '.join(told) or 'all is well'}; {words.count(len(found), 'thing')} looked at",
         figures={"looked_at": len(found), "warnings": warnings, "failing": failing},
         findings=tuple(sorted(found, key=lambda finding: -finding.severity)),
     )

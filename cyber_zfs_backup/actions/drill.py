@@ -20,7 +20,7 @@ from ..model.trees import Kind, Tree
 from ..plan.drill import Content, Exercise, disagreement, exercises
 from ..zfs import commands, parse
 from ..zfs.errors import ZfsError
-from . import report
+from . import words
 from .attempt import attempt
 from .back import Back, Copy, read_copies, real_back, result_of
 from .content import read_files, read_volume
@@ -85,7 +85,7 @@ def _drill(request: Drill, back: Back, state: Path) -> ActionResult:
     if not todo:
         return _nothing(request)
     drilling = Drilling(request, back, copies[0], source, about or {}, uuid.uuid4().hex)
-    what = f"{report.count(len(todo), 'dataset')} of {copies[0].label}, seed {request.seed}"
+    what = f"{words.count(len(todo), 'dataset')} of {copies[0].label}, seed {request.seed}"
     lines = tuple(f"restore {drilling.there(each)} to {request.scratch}, and compare" for each in todo)
     if request.dry_run:
         return ActionResult("drill", Outcome.DONE, f"would restore {what}", lines=lines)
@@ -275,7 +275,7 @@ def _summed_up(
     return ActionResult(
         "drill",
         outcome if problems else Outcome.DONE,
-        f"{report.count(len(done), 'dataset')} of {drilling.copy.label} restored: {what} "
+        f"{words.count(len(done), 'dataset')} of {drilling.copy.label} restored: {what} "
         f"(seed {drilling.request.seed}); the scratch is gone",
         lines=lines,
         problems=tuple(problems),

@@ -58,9 +58,10 @@ class Pushes:
         """Whether this one has been begun and has not ended."""
         return (task.dataset, route.receiver) in {each.key for each in (*self._waiting, *self._busy)}
 
-    def begin(self, push: Push) -> None:
-        """Begin one, now or when there is room for it; none for what one of this run was to bring already,
-        whatever came of it: that is the next run's."""
+    def begin(self, task: Task, route: Route, newest: str) -> None:
+        """Begin a task's push up to its newest own snapshot, now or when there is room for it; none for what
+        one of this run was to bring already, whatever came of it: that is the next run's."""
+        push = Push(task, route, newest)
         if self._begun.get(push.key) == push.newest:
             return
         self._begun[push.key] = push.newest

@@ -8,12 +8,16 @@ its pushes. Two runs at a time do no harm: the first does what is due, the secon
 
 from __future__ import annotations
 
+import importlib
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..config.job import Action, UsageError
 from ..config.requests import RunDue
@@ -22,15 +26,19 @@ from ..hosts.local import LocalHost
 from ..plan.due import Reached, Way, push_at, snapshot_at
 from ..zfs.client import Zfs
 from .attempt import attempt
-from .due_jobs import Doer, Open, open_real
-from .due_pushes import Push, Pushes
 from .elapses import CalendarError, next_elapse, time_zone
+from .errors import PATIENCE
 from .hooks import put_off
 from .lock import run_lock
 from .remembered import Calendar, caught_up, keep, recall
 from .reread import Read, Reader
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
-from .run import PATIENCE
+
+if TYPE_CHECKING:
+    from ..config.job import Job
+    from .due_jobs import Doer, Open
+    from .due_pushes import Pushes
+    from .ends import Ends, Home
 
 _EVERY = 60.0
 """Seconds between two looks at what has become due, while pushes are under way."""
@@ -61,10 +69,28 @@ def run_due(request: RunDue, surface: Surface) -> RunResult:
     host = LocalHost()
     source = Zfs(host, timeout=PATIENCE)
     try:
-        world = World(reader.read, source, open_real(surface), surface, lambda: datetime.now(UTC))
+        # Nothing is opened before something is due.
+        world = World(
+            reader.read,
+            source,
+            partial(_open, surface),
+            surface,
+            lambda: datetime.now(UTC),
+        )
         return run_due_on(request, world)
     finally:
         host.close()
+
+
+def _needed(module: str) -> Any:
+    """A module of what does the work. It is imported only where there is some: nearly always there is none,
+    and a look each few minutes is not to cost more than it must."""
+    return importlib.import_module(f".{module}", __package__)
+
+
+def _open(surface: Surface, job: Job) -> AbstractContextManager[tuple[Home, Sequence[Ends]]]:
+    opened: AbstractContextManager[tuple[Home, Sequence[Ends]]] = _needed("due_jobs").open_real(surface)(job)
+    return opened
 
 
 def run_due_on(request: RunDue, world: World) -> RunResult:
@@ -109,14 +135,28 @@ class _Due:
     def __init__(self, request: RunDue, world: World) -> None:
         self._request = request
         self._world = world
-        self._doer = Doer(world.open, world.surface, world.clock)
-        self._pushes = Pushes(self._doer)
+        self._begun: tuple[Doer, Pushes] | None = None
         self._results: list[ActionResult] = []
         self._coming: list[tuple[datetime, str]] = []
         self._told: set[str] = set()
         self._now = request.now
         self._not_taken: set[str] = set()
         self.metrics: Path | None = None
+
+    def _work(self) -> tuple[Doer, Pushes]:
+        if self._begun is None:
+            world = self._world
+            doer = _needed("due_jobs").Doer(world.open, world.surface, world.clock)
+            self._begun = doer, _needed("due_pushes").Pushes(doer)
+        return self._begun
+
+    @property
+    def _doer(self) -> Doer:
+        return self._work()[0]
+
+    @property
+    def _pushes(self) -> Pushes:
+        return self._work()[1]
 
     def results(self) -> list[ActionResult]:
         """What was done, in the order in which it ended."""
@@ -125,11 +165,12 @@ class _Due:
                 done = attempt("run", self._look)
                 if isinstance(done, ActionResult):
                     self._results.append(done)
-                if not self._pushes.under_way:
+                if self._begun is None or not self._pushes.under_way:
                     break
                 self._results += self._pushes.ended(_EVERY)
         finally:
-            self._doer.stops.all()
+            if self._begun is not None:
+                self._doer.stops.all()
         return self._results or [self._nothing()]
 
     def _look(self) -> None:
@@ -199,7 +240,7 @@ class _Due:
             self._results += self._doer.expire(task)
         for route in routes:
             if newest:
-                self._pushes.begin(Push(task, route, newest))
+                self._pushes.begin(task, route, newest)
 
     def _snapshot(self, task: Task) -> str:
         """Take the snapshot, and answer its name; empty where it was not taken."""
@@ -224,7 +265,7 @@ class _Due:
         routes = []
         for route in task.routes if Action.PUSH in actions else ():
             label = route.destination.label
-            if self._pushes.has(task, route):
+            if self._begun is not None and self._pushes.has(task, route):
                 continue
             # What is taken now is new to every destination.
             name = "?" if snapshot else newest

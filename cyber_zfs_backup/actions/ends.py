@@ -14,6 +14,7 @@ from ..plan.ledger import Ledger, LedgerError, Record, decode, destination_tag
 from ..zfs import properties
 from ..zfs.client import Zfs
 from ..zfs.parse import Properties, Property
+from .errors import DamagedRecordError, SourceMissingError
 from .result import Surface
 
 _INHERITED = "inherited from "
@@ -106,20 +107,6 @@ class PushFacts(SourceFacts):
     def property_name(self) -> str:
         """The user property that holds this destination's record."""
         return f"{properties.BASE_PREFIX}{self.tag}"
-
-
-class SourceMissingError(UsageError):
-    """The dataset that was named does not exist here."""
-
-
-class DamagedRecordError(Exception):
-    """One of our properties on the source holds something that we did not write: ``what`` it is, on which
-    dataset, and what mends it."""
-
-    def __init__(self, what: str, remedy: str) -> None:
-        self.what = what
-        self.remedy = remedy
-        super().__init__(f"{what}; {remedy}")
 
 
 def tell_plan(ends: Home, action: str, lines: Iterable[str]) -> None:

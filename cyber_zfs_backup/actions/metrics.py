@@ -18,11 +18,12 @@ from ..model.history import Finished
 from ..plan.lateness import Limits
 from ..plan.metrics import Family, families
 from ..plan.standing import Row, Standing, rows
-from . import exposition, report
+from . import exposition, words
 from .attempt import attempt
 from .check import NIGHTLY, runs_on_record
 from .doctor_here import next_run
-from .ends import Home, SourceMissingError
+from .ends import Home
+from .errors import SourceMissingError
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
 from .run import finished_run, real_home
 from .status import offline_rows
@@ -108,7 +109,7 @@ def told(gathered: Gathered, output: Path | None) -> ActionResult:
     return ActionResult(
         "metrics",
         Outcome.FAILED if problems else Outcome.DONE,
-        f"{report.count(samples, 'sample')}{where}",
+        f"{words.count(samples, 'sample')}{where}",
         lines=() if output else tuple(exposition.rendered(gathered.families).splitlines()),
         problems=tuple(problems),
         figures={"samples": samples},

@@ -26,7 +26,7 @@ from ..plan.telling import Message, Policy, Seen, Telling, after, on_channel, te
 from ..plan.telling_text import body, subject
 from ..plan.told import Record, Told, Topic, Trouble, read, written
 from ..zfs.client import Zfs
-from . import report
+from . import words
 from .channels import LOGIN, Channel, Means, UndeliveredError, channels, make_open, show_at_login
 from .check import check_on, job_of, runs_on_record
 from .configuration import read_declared
@@ -245,16 +245,16 @@ def _undelivered(label: str, error: UndeliveredError) -> Problem:
 
 
 def _failed(problems: list[Problem]) -> ActionResult:
-    summary = f"{report.count(len(problems), 'message')} could not be delivered; the next run tries again"
+    summary = f"{words.count(len(problems), 'message')} could not be delivered; the next run tries again"
     return ActionResult("notify", Outcome.FAILED, summary, problems=tuple(problems))
 
 
 def _done(planned: Telling) -> ActionResult:
     standing = sum(each.ended is None for each in planned.record.troubles.values())
-    wrong = f"{report.count(standing, 'trouble')} on record" if standing else "nothing is wrong"
+    wrong = f"{words.count(standing, 'trouble')} on record" if standing else "nothing is wrong"
     if not planned.messages:
         return ActionResult("notify", Outcome.NOTHING, f"{wrong}, nothing new to tell")
-    sent = report.count(len(planned.messages), "message")
+    sent = words.count(len(planned.messages), "message")
     return ActionResult(
         "notify", Outcome.DONE, f"{sent} delivered, {wrong}", figures={"messages": len(planned.messages)}
     )
@@ -270,7 +270,7 @@ def _planned(planned: Telling, ways: dict[str, Channel], means: Means) -> Action
             f"{way.label if way else 'the notice at the next login'}: {subject(message, means.host)}"
         )
         lines += [f"  {line}" for line in body(message, means.host).splitlines()]
-    summary = f"would deliver {report.count(len(planned.messages), 'message')}"
+    summary = f"would deliver {words.count(len(planned.messages), 'message')}"
     return ActionResult("notify", Outcome.DONE, summary, lines=tuple(lines))
 
 
@@ -299,7 +299,7 @@ def tested(notification: Notification, means: Means, now: datetime, *, dry_run: 
             problems.append(_undelivered(label, error))
         else:
             lines.append(f"{label}: was taken")
-    summary = f"{report.count(len(ways), 'channel')}, {len(problems)} failed"
+    summary = f"{words.count(len(ways), 'channel')}, {len(problems)} failed"
     if not ways:
         summary = "nobody is told: [notification] has no channel, and no login"
     outcome = Outcome.FAILED if problems else Outcome.DONE

@@ -12,6 +12,7 @@ from ..zfs.errors import ZfsError
 from .ends import Ends
 from .execute import Executed
 from .result import Problem
+from .words import count, size
 
 
 def plan_lines(root: str, there: str, plan: PushPlan) -> list[str]:
@@ -116,18 +117,3 @@ def failure_problem(dataset: str, error: ZfsError) -> Problem:
     """A dataset's failure as a problem of the result."""
     kind = error.trouble.name.lower().replace("_", "-")
     return Problem(f"{error.where} says: {error.text}", dataset, error.remedy, kind)
-
-
-def count(number: int, thing: str) -> str:
-    """``1 stream``, ``2 streams``."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
-def size(number: int) -> str:
-    """A number of bytes for people: ``17.3 MiB``."""
-    value = float(number)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"

@@ -19,7 +19,7 @@ from ..plan.lateness import said
 from ..plan.report_axis import WIDTH, Span
 from ..plan.report_page import Kept, Page
 from ..plan.report_traffic import Sum
-from . import report
+from . import words
 
 FOLDER = Path(__file__).with_name("page")
 _BAR, _HIGH = 10, 58
@@ -45,14 +45,14 @@ def html(page: Page) -> str:
     )
     drawing.filters |= {
         "bars": _bars,
-        "count_of": report.count,
+        "count_of": words.count,
         "failures": _failures,
         "iso": lambda moment: f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "kept_told": lambda kept: _kept_told(kept, page.now),
         "minute": lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}",
         "named": own_time,
         "said": said,
-        "size": report.size,
+        "size": words.size,
         "spans": _spans,
         "ticks": _ticks,
         "told": _told,
@@ -76,8 +76,8 @@ def verdict(page: Page) -> str:
     """The page in a few words."""
     wrong = sum(each.severity is Severity.FAILS for each in page.wrong)
     look = len(page.wrong) - wrong
-    told = [f"{report.count(wrong, 'thing')} {'is' if wrong == 1 else 'are'} wrong"] if wrong else []
-    told += [f"{report.count(look, 'thing')} to look at"] if look else []
+    told = [f"{words.count(wrong, 'thing')} {'is' if wrong == 1 else 'are'} wrong"] if wrong else []
+    told += [f"{words.count(look, 'thing')} to look at"] if look else []
     return ", ".join(told) or "All is well"
 
 
@@ -116,12 +116,12 @@ def _told(sums: Sequence[Sum], unit: str) -> str:
     total, runs = sum(each.bytes for each in sums), sum(each.runs for each in sums)
     failed = sum(each.failed for each in sums)
     most = max(sums, key=lambda each: each.bytes)
-    told = f"{report.size(total)} in {report.count(runs, 'run')}"
+    told = f"{words.size(total)} in {words.count(runs, 'run')}"
     if most.bytes:
         when = f"on {most.begin}" if unit == "day" else f"in the {unit} of {most.begin}"
-        told += f", most {report.size(most.bytes)} {when}"
+        told += f", most {words.size(most.bytes)} {when}"
     if failed:
-        told += f"; {report.count(failed, 'run')} (marked below the line) did not do everything"
+        told += f"; {words.count(failed, 'run')} (marked below the line) did not do everything"
     return told
 
 
@@ -133,6 +133,6 @@ def _kept_told(kept: Kept, now: datetime) -> str:
     parts = "; ".join(f"{label}: {count}" for label, count in kept.counts if count)
     age = said(max(now - kept.newest, timedelta()))
     told = (
-        f"{report.count(kept.count, 'snapshot')}, the newest {age} old, the oldest of {kept.oldest:%Y-%m-%d}"
+        f"{words.count(kept.count, 'snapshot')}, the newest {age} old, the oldest of {kept.oldest:%Y-%m-%d}"
     )
     return f"{told} ({parts}){foreign}"

@@ -15,14 +15,15 @@ from ..hosts.local import LocalHost
 from ..plan.findings import Finding, Severity, fails
 from ..plan.report_page import Page, Recorded, Seen, recorded, report_page
 from ..plan.standing import Row, Standing, rows
-from . import atomic, report
+from . import atomic, words
 from .attempt import attempt
 from .check import NIGHTLY, runs_on_record
 from .doctor import FILE as POOLS
 from .doctor import examine
 from .doctor_here import Here, Run, look_here, next_run
 from .drills import drills
-from .ends import Ends, Home, SourceFacts, SourceMissingError
+from .ends import Ends, Home, SourceFacts
+from .errors import SourceMissingError
 from .journal import Journal, state_folder
 from .report_html import html, verdict
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
@@ -161,7 +162,7 @@ def written(page: Page, output: Path, problems: tuple[Problem, ...] = ()) -> Act
     return ActionResult(
         "report",
         Outcome.PARTIAL if problems else Outcome.DONE,
-        f"{verdict(page)}; {report.count(page.datasets, 'dataset')} in {path}",
+        f"{verdict(page)}; {words.count(page.datasets, 'dataset')} in {path}",
         problems=problems,
         figures={
             "trees": len(page.trees),

@@ -14,7 +14,7 @@ from ..plan import restore as plan
 from ..plan.restore import At, BackStep, Cannot, Form, Found, Offer, Part, Selection
 from ..zfs import commands, parse
 from ..zfs.errors import Nature, ZfsError
-from . import report
+from . import report, words
 from .attempt import attempt
 from .back import Back, Copy, read_copies, real_back, result_of
 from .restored import Restoring, finish, last_words
@@ -66,7 +66,7 @@ def _restore(request: Restore, back: Back) -> ActionResult:
         return _refused(short, request.to, kind="no-space")
     lines = tuple(_line(doing, step) for step in steps)
     if request.dry_run:
-        what = f"would restore {report.count(len(selection.parts), 'dataset')} to {request.to}"
+        what = f"would restore {words.count(len(selection.parts), 'dataset')} to {request.to}"
         return ActionResult("restore", Outcome.DONE, what, lines=lines)
     for line in lines:
         back.surface.detail(f"restore: {line}")
@@ -205,13 +205,11 @@ def _too_small(doing: Restoring) -> Cannot | None:
     needed = sum(size for size in sizes if size is not None)
     parent = doing.request.to.rpartition("/")[0]
     free = doing.back.here.available(parent) or 0
-    doing.back.surface.note(
-        f"about {report.size(needed)} to bring, {report.size(free)} available in {parent}"
-    )
+    doing.back.surface.note(f"about {words.size(needed)} to bring, {words.size(free)} available in {parent}")
     if needed <= free:
         return None
     return Cannot(
-        f"about {report.size(needed)} ({needed} bytes) are needed, and {parent} has {report.size(free)} "
+        f"about {words.size(needed)} ({needed} bytes) are needed, and {parent} has {words.size(free)} "
         f"({free} bytes) available",
         "make room, name another pool, or restore less (--no-recursive, --no-history)",
     )
@@ -243,11 +241,11 @@ def _move_and_finish(doing: Restoring, lines: tuple[str, ...]) -> ActionResult:
         outcome = Outcome.PARTIAL if problems else Outcome.DONE
     parts = doing.selection.parts
     snapshots = sum(len(part.snapshots) for part in parts)
-    brought = f"{report.count(len(parts), 'dataset')} with {report.count(snapshots, 'snapshot')}"
+    brought = f"{words.count(len(parts), 'dataset')} with {words.count(snapshots, 'snapshot')}"
     return ActionResult(
         "restore",
         outcome,
-        f"{doing.request.to}: {brought}, {report.size(moved)}; not mounted",
+        f"{doing.request.to}: {brought}, {words.size(moved)}; not mounted",
         lines=lines,
         problems=tuple(problems),
         figures={"datasets": len(parts), "snapshots": snapshots, "bytes": moved},

@@ -14,7 +14,7 @@ from ..hosts.quoting import as_typed
 from ..model.names import join, own_time, relative
 from ..model.trees import Snapshot
 from ..plan.restore import At, Offer, best, wanted_of
-from . import report
+from . import words
 from .attempt import attempt
 from .back import Back, Copy, read_copies, real_back, result_of
 from .result import ActionResult, Outcome, Problem, RunResult, Surface
@@ -46,7 +46,7 @@ def _list(request: RestoreList, back: Back) -> ActionResult:
         return _nothing(request.wanted, "no destination has such a dataset")
     outcome = Outcome.PARTIAL if troubles else Outcome.DONE
     problems = tuple(problem for trouble in troubles for problem in trouble.problems)
-    what = f"{report.count(len(rows), 'snapshot')} of {request.wanted} can be had, the newest last"
+    what = f"{words.count(len(rows), 'snapshot')} of {request.wanted} can be had, the newest last"
     figures = {"snapshots": len(rows)}
     return ActionResult(
         "restore list", outcome, what, problems=problems, figures=figures, answer=tuple(lines)

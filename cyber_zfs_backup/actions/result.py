@@ -12,10 +12,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..plan.findings import Finding
-from ..plan.simulation import Timeline
+
+if TYPE_CHECKING:
+    from ..plan.simulation import Timeline
 
 
 class Outcome(Enum):

@@ -13,7 +13,7 @@ from ..config.retaining import Explain, Simulate
 from ..model.names import is_within, relative
 from ..plan.destroy import DatasetPlan, DestroyPlan
 from ..plan.simulation import Schedule, simulate
-from . import report
+from . import words
 from .attempt import attempt
 from .destroying import verdict_lines
 from .ends import Home
@@ -42,7 +42,7 @@ def _simulate(request: Simulate) -> ActionResult:
     schedule = Schedule(request.first, request.days, request.per_day)
     found = simulate(request.retention.rule, schedule)
     last = f"{schedule.end.date() - timedelta(days=1)}"
-    existing = report.count(len(found.left), "snapshot")
+    existing = words.count(len(found.left), "snapshot")
     what = (
         f"at the end of {last} {existing} of {found.taken} would exist; at most "
         f"{found.most} existed at a time"
@@ -108,7 +108,7 @@ def _explained(request: Explain, plan: DestroyPlan) -> ActionResult:
     return ActionResult(
         "retention explain",
         Outcome.DONE,
-        f"{going} of {report.count(len(lines), 'snapshot')} of {request.wanted} {would}",
+        f"{going} of {words.count(len(lines), 'snapshot')} of {request.wanted} {would}",
         answer=(*refusals, *lines),
         figures={"snapshots": len(lines), "destroy": going, "refusals": len(refusals)},
     )

@@ -27,6 +27,7 @@ from .ask import Asked, ask_receiver
 from .attempt import attempt
 from .behind import tell_behind
 from .ends import Ends, Home
+from .errors import PATIENCE
 from .expire import Expired, expire
 from .lock import push_lock
 from .mirror import Imagined, mirror_receiver
@@ -36,11 +37,6 @@ from .retry import push_with_retries
 from .snapshot import Taken, snapshot
 
 Answer = TypeVar("Answer")
-
-PATIENCE = 6 * 3600.0
-"""Seconds after which a command that moves no data is ended, and a stream that does not begin or whose
-receive does not end: a pool that hangs answers never, and half a million snapshots on slow disks are listed,
-or destroyed, in less."""
 
 
 def run(job: Job, surface: Surface) -> RunResult:

@@ -14,7 +14,7 @@ from ..hosts.local import LocalHost
 from ..model.history import Finished
 from ..plan.standing import COLUMNS, Row, Standing, cells, rows
 from ..zfs.errors import ZfsError
-from . import report
+from . import words
 from .attempt import attempt
 from .behind import kept_for
 from .check import NIGHTLY, runs_on_record
@@ -51,12 +51,12 @@ def status_on(home: Home, ways: Sequence[Ends], coming: datetime | None) -> Acti
 def table_of(standings: Sequence[Standing], problems: tuple[Problem, ...], now: datetime) -> ActionResult:
     """How they stand, as people read it; ``problems`` are what could not be asked."""
     rows = [each.row for each in standings]
-    sizes = ("" if row.kept is None else report.size(row.kept) for row in rows)
+    sizes = ("" if row.kept is None else words.size(row.kept) for row in rows)
     behind = sum(bool(row.behind) or (bool(row.destination) and not row.there) for row in rows)
     return ActionResult(
         "status",
         Outcome.PARTIAL if problems else Outcome.DONE,
-        f"{report.count(len(rows), 'row')}, {behind} behind",
+        f"{words.count(len(rows), 'row')}, {behind} behind",
         problems=problems,
         figures={"rows": len(rows), "behind": behind},
         table=Table(COLUMNS, tuple(map(cells, standings, repeat(now), sizes))),

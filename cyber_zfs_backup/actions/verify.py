@@ -13,7 +13,7 @@ from ..model.trees import Tree
 from ..plan.verify import Difference, Differs, differences
 from ..zfs import parse
 from ..zfs.properties import grants
-from . import report
+from . import words
 from .ask import both
 from .attempt import attempt
 from .ends import Ends, read_for_push
@@ -77,7 +77,7 @@ def _verify(ends: Ends) -> ActionResult:
     figures = {"datasets": len(source.datasets), "snapshots": snapshots, "differences": len(found)}
     figures |= {kind.name.lower(): count for kind, count in counts.items()}
     if not found:
-        of = f"{report.count(len(source.datasets), 'dataset')} and {report.count(snapshots, 'snapshot')}"
+        of = f"{words.count(len(source.datasets), 'dataset')} and {words.count(snapshots, 'snapshot')}"
         return ActionResult("verify", Outcome.DONE, f"{label} is equal: {of}", figures=figures)
     person = any(difference.kind.needs_person for difference in found)
     told = ", ".join(f"{count} {kind.value}" for kind, count in counts.items())

@@ -31,8 +31,8 @@ from .options import (
     show_of,
     source_of,
 )
+from .plain_parser import PlainParser
 from .request import Lines, Request
-from .restoring import MakeParser
 from .retention_options import add_retention, retention_of
 
 Tree = TypeVar("Tree", Check, Metrics, Report, Status)
@@ -44,24 +44,24 @@ _OF_THE_CALL = {
 """Options that say nothing of one tree."""
 
 
-def doctor_parser(make: MakeParser) -> argparse.ArgumentParser:
+def doctor_parser() -> argparse.ArgumentParser:
     """All that ``doctor`` takes."""
-    parser = make(f"{PROGRAM} doctor", helptext.DOCTOR, None)
+    parser = PlainParser(f"{PROGRAM} doctor", helptext.DOCTOR)
     _add_both_ends(parser, "--here", "look at the tree and at this machine alone, and at no receiver")
     return parser
 
 
-def doctor(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+def doctor(argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    options = doctor_parser(make).parse_args(argv)
+    options = doctor_parser().parse_args(argv)
     destinations = () if options.here else destinations_of(options, host)
     work = Doctor(dataset_of(options, host), destinations, source_of(options), exclude_of(options))
     return Request(work, show_of(options))
 
 
-def status_parser(make: MakeParser) -> argparse.ArgumentParser:
+def status_parser() -> argparse.ArgumentParser:
     """All that ``status`` takes."""
-    parser = make(f"{PROGRAM} status", helptext.STATUS, None)
+    parser = PlainParser(f"{PROGRAM} status", helptext.STATUS)
     _add_declared(parser)
     _add_both_ends(
         parser, "--offline", "ask no receiver: tell what the source's own records say of all of them"
@@ -69,9 +69,9 @@ def status_parser(make: MakeParser) -> argparse.ArgumentParser:
     return parser
 
 
-def status(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+def status(argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    parser = status_parser(make)
+    parser = status_parser()
     options = parser.parse_args(argv)
 
     def tree() -> Status:
@@ -87,9 +87,9 @@ def status(make: MakeParser, argv: Sequence[str], host: str) -> Request:
     return Request(_meant(parser, options, declared, tree), show_of(options))
 
 
-def report_parser(make: MakeParser) -> argparse.ArgumentParser:
+def report_parser() -> argparse.ArgumentParser:
     """All that ``report`` takes."""
-    parser = make(f"{PROGRAM} report", helptext.REPORT, None)
+    parser = PlainParser(f"{PROGRAM} report", helptext.REPORT)
     _add_declared(parser)
     parser.add_argument(
         "--output",
@@ -105,9 +105,9 @@ def report_parser(make: MakeParser) -> argparse.ArgumentParser:
     return parser
 
 
-def report(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+def report(argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    parser = report_parser(make)
+    parser = report_parser()
     options = parser.parse_args(argv)
     if not options.output:
         raise UsageError("--output: an empty name; write the folder that index.html goes into, or '.'")
@@ -136,9 +136,9 @@ def _add_both_ends(parser: argparse.ArgumentParser, switch: str, what_it_means: 
     add_show(parser)
 
 
-def metrics_parser(make: MakeParser) -> argparse.ArgumentParser:
+def metrics_parser() -> argparse.ArgumentParser:
     """All that ``metrics`` takes."""
-    parser = make(f"{PROGRAM} metrics", helptext.METRICS, helptext.METRICS_EXAMPLES)
+    parser = PlainParser(f"{PROGRAM} metrics", helptext.METRICS, helptext.METRICS_EXAMPLES)
     _add_declared(parser)
     what = parser.add_argument_group("what to tell of, and to whom")
     add_dataset(what)
@@ -153,9 +153,9 @@ def metrics_parser(make: MakeParser) -> argparse.ArgumentParser:
     return parser
 
 
-def metrics(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+def metrics(argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    parser = metrics_parser(make)
+    parser = metrics_parser()
     options = parser.parse_args(argv)
     output = None if options.output is None else file_of("--output", options.output)
 
@@ -168,9 +168,9 @@ def metrics(make: MakeParser, argv: Sequence[str], host: str) -> Request:
     return Request(work, shown if shown.json or output else replace(shown, lines=Lines.SCRIPT))
 
 
-def check_parser(make: MakeParser) -> argparse.ArgumentParser:
+def check_parser() -> argparse.ArgumentParser:
     """All that ``check`` takes."""
-    parser = make(f"{PROGRAM} check", helptext.CHECK, None)
+    parser = PlainParser(f"{PROGRAM} check", helptext.CHECK)
     _add_declared(parser)
     _add_check(parser, parser.add_argument_group("what to check"))
     add_show(parser)
@@ -209,9 +209,9 @@ def _add_check(parser: argparse.ArgumentParser, what: argparse._ArgumentGroup) -
     )
 
 
-def check(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+def check(argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    parser = check_parser(make)
+    parser = check_parser()
     options = parser.parse_args(argv)
     work = _meant(parser, options, LookDeclared(Look.CHECK, CONFIG), lambda: _check_of(options, host))
     shown = show_of(options)
@@ -235,9 +235,9 @@ def _check_of(options: argparse.Namespace, host: str) -> Check:
     )
 
 
-def notify_parser(make: MakeParser) -> argparse.ArgumentParser:
+def notify_parser() -> argparse.ArgumentParser:
     """All that ``notify`` takes."""
-    parser = make(f"{PROGRAM} notify", helptext.NOTIFY, helptext.NOTIFY_EXAMPLES)
+    parser = PlainParser(f"{PROGRAM} notify", helptext.NOTIFY, helptext.NOTIFY_EXAMPLES)
     what = parser.add_argument_group("what to do")
     what.add_argument(
         "--test",
@@ -252,9 +252,9 @@ def notify_parser(make: MakeParser) -> argparse.ArgumentParser:
     return parser
 
 
-def notify(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+def notify(argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    options = notify_parser(make).parse_args(argv)
+    options = notify_parser().parse_args(argv)
     file = config_of(options)
     try:
         found = _check_of(options, host)

@@ -12,8 +12,8 @@ from ..config.job import UsageError
 from ..config.requests import ConfigCheck, ConfigShow, RunDue
 from . import helptext
 from .options import PROGRAM, actions_of, add_action, add_dry_run, add_show, show_of
+from .plain_parser import PlainParser
 from .request import Request
-from .restoring import MakeParser
 
 
 def add_config(group: argparse._ArgumentGroup) -> None:
@@ -26,9 +26,9 @@ def add_config(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def config_parser(make: MakeParser) -> argparse.ArgumentParser:
+def config_parser() -> argparse.ArgumentParser:
     """All that ``config`` takes."""
-    parser = make(f"{PROGRAM} config", helptext.CONFIG, helptext.CONFIG_EXAMPLES)
+    parser = PlainParser(f"{PROGRAM} config", helptext.CONFIG, helptext.CONFIG_EXAMPLES)
     parser.add_argument(
         "what",
         nargs="+",
@@ -41,9 +41,9 @@ def config_parser(make: MakeParser) -> argparse.ArgumentParser:
     return parser
 
 
-def understand(make: MakeParser, argv: Sequence[str]) -> Request:
+def understand(argv: Sequence[str], _host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    options = config_parser(make).parse_intermixed_args(argv)
+    options = config_parser().parse_intermixed_args(argv)
     first, *rest = options.what
     file, show = config_of(options), show_of(options)
     if first == "check":
@@ -57,9 +57,9 @@ def understand(make: MakeParser, argv: Sequence[str]) -> Request:
     raise UsageError(f"config: write check or show after it, not {first!r}")
 
 
-def run_parser(make: MakeParser) -> argparse.ArgumentParser:
+def run_parser() -> argparse.ArgumentParser:
     """All that ``run`` takes."""
-    parser = make(f"{PROGRAM} run", helptext.RUN, helptext.RUN_EXAMPLES)
+    parser = PlainParser(f"{PROGRAM} run", helptext.RUN, helptext.RUN_EXAMPLES)
     parser.add_argument(
         "datasets",
         nargs="*",
@@ -77,9 +77,9 @@ def run_parser(make: MakeParser) -> argparse.ArgumentParser:
     return parser
 
 
-def run(make: MakeParser, argv: Sequence[str]) -> Request:
+def run(argv: Sequence[str], _host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    options = run_parser(make).parse_intermixed_args(argv)
+    options = run_parser().parse_intermixed_args(argv)
     work = RunDue(
         config_of(options),
         actions_of(options),

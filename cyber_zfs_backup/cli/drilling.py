@@ -20,13 +20,13 @@ from .options import (
     show_of,
     whole_number,
 )
+from .plain_parser import PlainParser
 from .request import Request
-from .restoring import MakeParser
 
 
-def drill_parser(make: MakeParser) -> argparse.ArgumentParser:
+def drill_parser() -> argparse.ArgumentParser:
     """All that ``drill`` takes."""
-    parser = make(f"{PROGRAM} drill", helptext.DRILL, None)
+    parser = PlainParser(f"{PROGRAM} drill", helptext.DRILL)
     what = parser.add_argument_group("what to do")
     what.add_argument(
         "--sample",
@@ -65,9 +65,9 @@ def drill_parser(make: MakeParser) -> argparse.ArgumentParser:
     return parser
 
 
-def understand(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+def understand(argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    options = drill_parser(make).parse_args(argv)
+    options = drill_parser().parse_args(argv)
     dataset = dataset_of(options, host)
     (destination,) = destinations_of(options, host)
     work = Drill(

@@ -14,29 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from ..actions.result import RunResult, Surface
-from ..config.drilling import Drill
 from ..config.job import Job, UsageError
-from ..config.requests import (
-    Check,
-    ConfigCheck,
-    ConfigShow,
-    Doctor,
-    ExpireReceived,
-    Forget,
-    Look,
-    LookDeclared,
-    Metrics,
-    NothingDeclaredError,
-    Notify,
-    Quarantine,
-    Report,
-    RunDue,
-    Status,
-    Verify,
-)
-from ..config.restoring import Restore, RestoreFile, RestoreList
-from ..config.retaining import Explain, Simulate
-from ..config.setup import SetupReceiver, SetupSender
+from ..config.requests import LookDeclared, NothingDeclaredError, RunDue
 from . import logs, progress, show
 from .escape import escape
 from .options import PROGRAM
@@ -136,51 +115,52 @@ def _tell_monitoring(action: str, work: Job | RunDue, what: str) -> None:
         surface.warn(f"{what}: interrupted by {signal.signal.name}; the run itself is done")
 
 
-_ACTIONS: Mapping[type | Look, str] = {
-    Job: "run",
-    Forget: "forget",
-    Verify: "verify",
-    Quarantine: "quarantine",
-    ExpireReceived: "receiver.expire_received",
-    SetupReceiver: "setup_receiver",
-    SetupSender: "setup_sender",
-    Restore: "restore",
-    RestoreList: "restore_list",
-    RestoreFile: "restore_list.restore_file",
-    Drill: "drill",
-    Doctor: "doctor",
-    Simulate: "retention.retention_simulate",
-    Explain: "retention.retention_explain",
-    Check: "check",
-    Notify: "notify",
-    ConfigCheck: "configuration.config_check",
-    ConfigShow: "configuration.config_show",
-    RunDue: "due_run.run_due",
-    Status: "status",
-    Metrics: "metrics",
-    Report: "report_page.report_run",
-    Look.STATUS: "declared_looks.status_declared",
-    Look.CHECK: "declared_looks.check_declared",
-    Look.METRICS: "declared_metrics.metrics_declared",
-    Look.REPORT: "declared_report.report_declared",
+_ACTIONS: Mapping[str, str] = {
+    "Job": "run",
+    "Forget": "forget",
+    "Verify": "verify",
+    "Quarantine": "quarantine",
+    "ExpireReceived": "receiver.expire_received",
+    "SetupReceiver": "setup_receiver",
+    "SetupSender": "setup_sender",
+    "Restore": "restore",
+    "RestoreList": "restore_list",
+    "RestoreFile": "restore_list.restore_file",
+    "Drill": "drill",
+    "Doctor": "doctor",
+    "Simulate": "retention.retention_simulate",
+    "Explain": "retention.retention_explain",
+    "Check": "check",
+    "Notify": "notify",
+    "ConfigCheck": "configuring.config_check",
+    "ConfigShow": "configuring.config_show",
+    "RunDue": "due_run.run_due",
+    "Status": "status",
+    "Metrics": "metrics",
+    "Report": "report_page.report_run",
+    "every status": "declared_looks.status_declared",
+    "every check": "declared_looks.check_declared",
+    "every metrics": "declared_metrics.metrics_declared",
+    "every report": "declared_report.report_declared",
 }
-"""The module of ``actions`` that does each kind of work, and its function where that has another name."""
+"""The module of ``actions`` that does each kind of work, and its function where that has another name. By the
+names of the requests: to import all of them would take longer than most of the work."""
 
 
 def _dispatch(request: Request, surface: Surface) -> RunResult:
     work = request.work
     if not isinstance(work, LookDeclared):
-        return _done(type(work), work, surface)
+        return _done(type(work).__name__, work, surface)
     try:
-        return _done(work.kind, work, surface)
+        return _done(f"every {work.kind.value}", work, surface)
     except NothingDeclaredError:
         # It says only who is told: then the plain job is what there is to look at, as without a file.
         if work.instead is None:
             raise UsageError(work.refusal) from None
-        return _done(type(work.instead), work.instead, surface)
+        return _done(type(work.instead).__name__, work.instead, surface)
 
 
-def _done(kind: type | Look, work: object, surface: Surface) -> RunResult:
+def _done(kind: str, work: object, surface: Surface) -> RunResult:
     result: RunResult = _action(_ACTIONS[kind])(work, surface)
     return result
 

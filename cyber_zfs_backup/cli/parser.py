@@ -8,9 +8,11 @@ what to write instead.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import NoReturn
 
 from ..config.job import (
@@ -20,9 +22,8 @@ from ..config.job import (
     Job,
     UsageError,
 )
-from ..config.requests import ExpireReceived, Forget, Quarantine, Verify, destination_named
 from ..plan.cost import SendMode
-from . import checking, configuring, drilling, helptext, restoring, retaining
+from . import helptext
 from .options import (
     PROGRAM,
     actions_of,
@@ -32,21 +33,18 @@ from .options import (
     add_destination,
     add_dry_run,
     add_exclude,
-    add_receive_dataset,
     add_show,
     add_source,
     dataset_of,
     destinations_of,
     exclude_of,
     file_of,
-    receive_dataset_of,
     show_of,
     source_of,
 )
-from .plain_parser import PlainParser as _Parser
+from .plain_parser import PlainParser
 from .request import Request
 from .retention_options import add_retention, retention_of
-from .setup_options import setup_parser, understand_setup
 
 
 def parse(argv: Sequence[str], *, hostname: str | None = None) -> Request:
@@ -58,13 +56,13 @@ def parse(argv: Sequence[str], *, hostname: str | None = None) -> Request:
     _refuse_undecodable(argv)
     host = _unqualified(os.uname().nodename if hostname is None else hostname)
     if argv and argv[0] in _COMMANDS:
-        return _COMMANDS[argv[0]].understand(argv[1:], host)
+        return _COMMANDS[argv[0]].request(argv[1:], host)
     return _run(argv, host)
 
 
 def run_parser() -> argparse.ArgumentParser:
     """The grammar of the plain run; it has no command word."""
-    parser = _Parser(PROGRAM, helptext.DESCRIPTION, helptext.EPILOG)
+    parser = PlainParser(PROGRAM, helptext.DESCRIPTION, helptext.EPILOG)
     what = parser.add_argument_group("what to do")
     add_action(
         what,
@@ -128,226 +126,48 @@ def _run(argv: Sequence[str], host: str) -> Request:
     return Request(job, show_of(options))
 
 
-def forget_parser() -> argparse.ArgumentParser:
-    """The grammar of ``forget``."""
-    parser = _Parser(f"{PROGRAM} forget", helptext.FORGET)
-    parser.add_argument(
-        "destination",
-        metavar="DESTINATION",
-        help="HOST:POOL/DATASET as messages name it, or HOST alone (then --zfs-receive-dataset counts), or "
-        "the 16 digits that its property's name ends with",
-    )
-    what = parser.add_argument_group("what to do")
-    add_dataset(what)
-    add_receive_dataset(what)
-    add_dry_run(what)
-    add_source(parser.add_argument_group("where the tree is, if not on this machine"), config=True)
-    add_show(parser)
-    return parser
-
-
-def _forget(argv: Sequence[str], host: str) -> Request:
-    options = forget_parser().parse_args(argv)
-    destination = destination_named(
-        options.destination, receive_dataset_of(options.zfs_receive_dataset, host)
-    )
-    work = Forget(dataset_of(options, host), destination, source_of(options), options.dry_run)
-    return Request(work, show_of(options))
-
-
-def quarantine_parser() -> argparse.ArgumentParser:
-    """The grammar of ``quarantine``."""
-    parser = _Parser(f"{PROGRAM} quarantine", helptext.QUARANTINE)
-    parser.add_argument(
-        "snapshots",
-        nargs="+",
-        metavar="SNAPSHOT",
-        help="a name as 2037-01-01T00:00:00Z (on the whole tree), or DATASET@NAME (on that dataset and all "
-        "below it)",
-    )
-    what = parser.add_argument_group("what to do")
-    add_dataset(what)
-    add_dry_run(what)
-    add_destination(parser.add_argument_group("where the copy is"))
-    add_source(parser.add_argument_group("where the tree is, if not on this machine"))
-    add_show(parser)
-    return parser
-
-
-def _quarantine(argv: Sequence[str], host: str) -> Request:
-    options = quarantine_parser().parse_args(argv)
-    dataset = dataset_of(options, host)
-    snapshots = tuple(name if "@" in name else f"{dataset}@{name}" for name in options.snapshots)
-    (destination,) = destinations_of(options, host)
-    work = Quarantine(dataset, snapshots, destination, source_of(options), options.dry_run)
-    return Request(work, show_of(options))
-
-
-def verify_parser() -> argparse.ArgumentParser:
-    """The grammar of ``verify``."""
-    parser = _Parser(f"{PROGRAM} verify", helptext.VERIFY)
-    what = parser.add_argument_group("what to compare")
-    add_dataset(what)
-    add_exclude(what)
-    add_destination(parser.add_argument_group("where the copies are"), many=True)
-    add_source(parser.add_argument_group("where the tree is, if not on this machine"))
-    add_show(parser)
-    return parser
-
-
-def _verify(argv: Sequence[str], host: str) -> Request:
-    options = verify_parser().parse_args(argv)
-    exclude = exclude_of(options)
-    work = Verify(dataset_of(options, host), destinations_of(options, host), source_of(options), exclude)
-    return Request(work, show_of(options))
-
-
-def doctor_parser() -> argparse.ArgumentParser:
-    """The grammar of ``doctor``."""
-    return checking.doctor_parser(_Parser)
-
-
-def _doctor(argv: Sequence[str], host: str) -> Request:
-    return checking.doctor(_Parser, argv, host)
-
-
-def status_parser() -> argparse.ArgumentParser:
-    """The grammar of ``status``."""
-    return checking.status_parser(_Parser)
-
-
-def _status(argv: Sequence[str], host: str) -> Request:
-    return checking.status(_Parser, argv, host)
-
-
-def report_parser() -> argparse.ArgumentParser:
-    """The grammar of ``report``."""
-    return checking.report_parser(_Parser)
-
-
-def _report(argv: Sequence[str], host: str) -> Request:
-    return checking.report(_Parser, argv, host)
-
-
-def receiver_parser() -> argparse.ArgumentParser:
-    """The grammar of ``receiver``, whose one action is ``expire``."""
-    parser = _Parser(f"{PROGRAM} receiver", helptext.RECEIVER)
-    parser.add_argument("what", choices=["expire"], metavar="expire", help="the only thing to do so far")
-    what = parser.add_argument_group("what to do")
-    add_dry_run(what)
-    what.add_argument(
-        "--force-destroy-lots",
-        action="store_true",
-        help="also where more than a quarter of a dataset's snapshots, and more than 10, would go",
-    )
-    add_show(parser)
-    return parser
-
-
-def _receiver(argv: Sequence[str], _host: str) -> Request:
-    options = receiver_parser().parse_args(argv)
-    work = ExpireReceived(force_lots=options.force_destroy_lots, dry_run=options.dry_run)
-    return Request(work, show_of(options))
-
-
-def restore_parser() -> argparse.ArgumentParser:
-    """The grammar of ``restore``."""
-    return restoring.restore_parser(_Parser)
-
-
-def _restore(argv: Sequence[str], host: str) -> Request:
-    return restoring.understand(_Parser, argv, host)
-
-
-def drill_parser() -> argparse.ArgumentParser:
-    """The grammar of ``drill``."""
-    return drilling.drill_parser(_Parser)
-
-
-def _drill(argv: Sequence[str], host: str) -> Request:
-    return drilling.understand(_Parser, argv, host)
-
-
-def retention_parser() -> argparse.ArgumentParser:
-    """The grammar of ``retention``."""
-    return retaining.retention_parser(_Parser)
-
-
-def _retention(argv: Sequence[str], host: str) -> Request:
-    return retaining.understand(_Parser, argv, host)
-
-
-def config_parser() -> argparse.ArgumentParser:
-    """The grammar of ``config``."""
-    return configuring.config_parser(_Parser)
-
-
-def _config(argv: Sequence[str], _host: str) -> Request:
-    return configuring.understand(_Parser, argv)
-
-
-def due_parser() -> argparse.ArgumentParser:
-    """The grammar of ``run``."""
-    return configuring.run_parser(_Parser)
-
-
-def _due(argv: Sequence[str], _host: str) -> Request:
-    return configuring.run(_Parser, argv)
-
-
-def check_parser() -> argparse.ArgumentParser:
-    """The grammar of ``check``."""
-    return checking.check_parser(_Parser)
-
-
-def _check(argv: Sequence[str], host: str) -> Request:
-    return checking.check(_Parser, argv, host)
-
-
-def metrics_parser() -> argparse.ArgumentParser:
-    """The grammar of ``metrics``."""
-    return checking.metrics_parser(_Parser)
-
-
-def _metrics(argv: Sequence[str], host: str) -> Request:
-    return checking.metrics(_Parser, argv, host)
-
-
-def notify_parser() -> argparse.ArgumentParser:
-    """The grammar of ``notify``."""
-    return checking.notify_parser(_Parser)
-
-
-def _notify(argv: Sequence[str], host: str) -> Request:
-    return checking.notify(_Parser, argv, host)
-
-
 @dataclass(frozen=True, slots=True)
 class _Command:
-    """A word that comes first instead of an option."""
+    """A word that comes first instead of an option: which module of this folder knows it, and by which names
+    its grammar and its understanding go there. It is imported when it is asked for."""
 
-    parser: Callable[[], argparse.ArgumentParser]
-    understand: Callable[[Sequence[str], str], Request]
+    module: str
+    grammar: str
+    understand: str
+
+    def parser(self) -> argparse.ArgumentParser:
+        """All that it takes."""
+        made: argparse.ArgumentParser = getattr(self._module, self.grammar)()
+        return made
+
+    def request(self, argv: Sequence[str], host: str) -> Request:
+        """What the arguments after it ask for."""
+        asked: Request = getattr(self._module, self.understand)(argv, host)
+        return asked
+
+    @property
+    def _module(self) -> ModuleType:
+        return importlib.import_module(f".{self.module}", __package__)
 
 
 _COMMANDS = {
-    "forget": _Command(forget_parser, _forget),
-    "verify": _Command(verify_parser, _verify),
-    "doctor": _Command(doctor_parser, _doctor),
-    "status": _Command(status_parser, _status),
-    "report": _Command(report_parser, _report),
-    "check": _Command(check_parser, _check),
-    "monitor": _Command(check_parser, _check),
-    "metrics": _Command(metrics_parser, _metrics),
-    "notify": _Command(notify_parser, _notify),
-    "quarantine": _Command(quarantine_parser, _quarantine),
-    "receiver": _Command(receiver_parser, _receiver),
-    "setup": _Command(setup_parser, understand_setup),
-    "restore": _Command(restore_parser, _restore),
-    "drill": _Command(drill_parser, _drill),
-    "config": _Command(config_parser, _config),
-    "run": _Command(due_parser, _due),
-    "retention": _Command(retention_parser, _retention),
+    "forget": _Command("tending", "forget_parser", "forget"),
+    "verify": _Command("tending", "verify_parser", "verify"),
+    "doctor": _Command("checking", "doctor_parser", "doctor"),
+    "status": _Command("checking", "status_parser", "status"),
+    "report": _Command("checking", "report_parser", "report"),
+    "check": _Command("checking", "check_parser", "check"),
+    "monitor": _Command("checking", "check_parser", "check"),
+    "metrics": _Command("checking", "metrics_parser", "metrics"),
+    "notify": _Command("checking", "notify_parser", "notify"),
+    "quarantine": _Command("tending", "quarantine_parser", "quarantine"),
+    "receiver": _Command("tending", "receiver_parser", "receiver"),
+    "setup": _Command("setup_options", "setup_parser", "understand_setup"),
+    "restore": _Command("restoring", "restore_parser", "understand"),
+    "drill": _Command("drilling", "drill_parser", "understand"),
+    "config": _Command("configuring", "config_parser", "understand"),
+    "run": _Command("configuring", "run_parser", "run"),
+    "retention": _Command("retaining", "retention_parser", "understand"),
 }
 
 

@@ -6,55 +6,57 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from ..config.drilling import Drill
-from ..config.job import Job
-from ..config.requests import (
-    Check,
-    ConfigCheck,
-    ConfigShow,
-    Doctor,
-    ExpireReceived,
-    Forget,
-    LookDeclared,
-    Metrics,
-    Notify,
-    Quarantine,
-    Report,
-    RunDue,
-    Status,
-    Verify,
-)
-from ..config.restoring import Restore, RestoreFile, RestoreList
-from ..config.retaining import Explain, Simulate
-from ..config.setup import SetupReceiver, SetupSender
+if TYPE_CHECKING:
+    from ..config.drilling import Drill
+    from ..config.job import Job
+    from ..config.requests import (
+        Check,
+        ConfigCheck,
+        ConfigShow,
+        Doctor,
+        ExpireReceived,
+        Forget,
+        LookDeclared,
+        Metrics,
+        Notify,
+        Quarantine,
+        Report,
+        RunDue,
+        Status,
+        Verify,
+    )
+    from ..config.restoring import Restore, RestoreFile, RestoreList
+    from ..config.retaining import Explain, Simulate
+    from ..config.setup import SetupReceiver, SetupSender
 
-Work = (
-    Job
-    | ExpireReceived
-    | Forget
-    | Quarantine
-    | Verify
-    | SetupReceiver
-    | SetupSender
-    | Restore
-    | RestoreFile
-    | RestoreList
-    | Drill
-    | Doctor
-    | Simulate
-    | Explain
-    | Check
-    | Notify
-    | ConfigCheck
-    | ConfigShow
-    | RunDue
-    | Status
-    | Metrics
-    | Report
-    | LookDeclared
-)
-"""What can be asked for."""
+    Work = (
+        Job
+        | ExpireReceived
+        | Forget
+        | Quarantine
+        | Verify
+        | SetupReceiver
+        | SetupSender
+        | Restore
+        | RestoreFile
+        | RestoreList
+        | Drill
+        | Doctor
+        | Simulate
+        | Explain
+        | Check
+        | Notify
+        | ConfigCheck
+        | ConfigShow
+        | RunDue
+        | Status
+        | Metrics
+        | Report
+        | LookDeclared
+    )
+    """What can be asked for."""
 
 
 class Lines(Enum):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,15 +23,13 @@ from .options import (
     destinations_of,
     show_of,
 )
+from .plain_parser import PlainParser
 from .request import Request
 
-MakeParser = Callable[[str, str, str | None], argparse.ArgumentParser]
-"""Makes a parser from its program's name, its description and its last words."""
 
-
-def restore_parser(make: MakeParser) -> argparse.ArgumentParser:
+def restore_parser() -> argparse.ArgumentParser:
     """All that ``restore`` takes, in one, for the manual and the shells."""
-    parser = make(f"{PROGRAM} restore", helptext.RESTORE, helptext.RESTORE_EXAMPLES)
+    parser = PlainParser(f"{PROGRAM} restore", helptext.RESTORE, helptext.RESTORE_EXAMPLES)
     parser.add_argument(
         "what",
         nargs="+",
@@ -81,9 +79,9 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def understand(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+def understand(argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    options = restore_parser(make).parse_args(argv)
+    options = restore_parser().parse_args(argv)
     first, *rest = options.what
     show = show_of(options)
     if first == "list":

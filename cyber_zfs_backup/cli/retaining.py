@@ -26,14 +26,14 @@ from .options import (
     source_of,
     whole_number,
 )
+from .plain_parser import PlainParser
 from .request import Lines, Request
-from .restoring import MakeParser
 from .retention_options import add_retention, as_type, retention_of
 
 
-def retention_parser(make: MakeParser) -> argparse.ArgumentParser:
+def retention_parser() -> argparse.ArgumentParser:
     """All that ``retention`` takes, in one, for the manual and the shells."""
-    parser = make(f"{PROGRAM} retention", helptext.RETENTION, helptext.RETENTION_EXAMPLES)
+    parser = PlainParser(f"{PROGRAM} retention", helptext.RETENTION, helptext.RETENTION_EXAMPLES)
     parser.add_argument(
         "what",
         nargs="+",
@@ -90,9 +90,9 @@ def _day(text: str) -> date:
     raise ValueError(f"{text!r} is no day; write one as 2026-11-23")
 
 
-def understand(make: MakeParser, argv: Sequence[str], host: str) -> Request:
+def understand(argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    options = retention_parser(make).parse_args(argv)
+    options = retention_parser().parse_args(argv)
     first, *rest = options.what
     show = replace(show_of(options), lines=Lines.ALL)
     if first == "simulate":

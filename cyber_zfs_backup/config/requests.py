@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..model.names import BadNameError, check_dataset, check_snapshot, own_time, relative
 from ..model.places import HERE
-from ..plan.lateness import Limits
 from .job import Action, Destination, Exclude, RetentionPolicy, SourceHost, UsageError
+
+if TYPE_CHECKING:
+    from ..plan.lateness import Limits
 
 _TAG = re.compile(r"[0-9a-f]{16}")
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
 MAX_NAME_BYTES = 255
 """Longest full name of a dataset or snapshot, in bytes (ZFS_MAX_DATASET_NAME_LEN less the final NUL)."""
+
+TOLERANCE = timedelta(minutes=5)
+"""A newest snapshot that is further ahead of now tells nothing of its age."""
 
 _COMPONENT = re.compile(r"[A-Za-z0-9_.: -]+")
 _RESERVED_POOL = re.compile(r"(mirror|raidz|draid|spare).*|log")

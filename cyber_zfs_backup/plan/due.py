@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ..model.history import Finished
-from ..model.names import own_time
+from ..model.names import TOLERANCE, own_time
 from ..model.schedules import Schedule
-from .lateness import TOLERANCE
 
 Elapse = Callable[[str, datetime], datetime | None]
 """Answers when a calendar expression comes next after a moment; ``None`` for never."""

@@ -8,15 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from shlex import quote
 
-from ..model.names import join, own_time, pattern_of
+from ..model.names import TOLERANCE, join, own_time, pattern_of
 from ..model.places import HERE
 from ..model.trees import Dataset, Tree
 from .commands import STARTS, of_copy, of_tree
 from .findings import Finding, fails, good, some, warning
 from .ledger import Ledger
-
-TOLERANCE = timedelta(minutes=5)
-"""A newest snapshot that is further ahead of now tells nothing of its age."""
 
 BELOW = " below"
 """The end of what a finding is about, where only some datasets of a tree are late."""

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from .lateness import TOLERANCE
+from ..model.names import TOLERANCE
 from .told import Record, Told, Topic, Trouble
 
 SETTLED = timedelta(hours=1)

@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from ..config.declared_requests import ConfigCheck, ConfigShow
 from ..config.effective_text import Row, dataset_rows, monitoring_rows, notification_rows, receiver_rows
-from ..config.requests import ConfigCheck, ConfigShow
 from . import words
 from .configuration import read_declared
 from .result import ActionResult, Outcome, RunResult, Surface, Table

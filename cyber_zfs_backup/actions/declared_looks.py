@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..config.declared import Declared
+from ..config.declared_requests import LookDeclared, NothingDeclaredError
 from ..config.job import Job
-from ..config.requests import Check, LookDeclared, NothingDeclaredError
+from ..config.requests import Check
 from ..config.tasks import tasks
 from ..hosts.local import LocalHost
 from ..model.history import Finished, by_dataset

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from ..config.declared_requests import LookDeclared, RunDue
 from ..config.job import UsageError
-from ..config.requests import LookDeclared, RunDue
 from .configuration import read_declared
 from .declared_looks import Trees, World, look, looked
 from .metrics import Watched, after_run, gather, told

@@ -7,8 +7,8 @@ import os
 from dataclasses import replace
 from functools import partial
 
+from ..config.declared_requests import LookDeclared
 from ..config.job import SourceHost, UsageError
-from ..config.requests import LookDeclared
 from ..hosts.local import LocalHost
 from ..plan.report_page import Page, Seen, report_page
 from .attempt import attempt

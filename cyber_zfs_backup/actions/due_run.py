@@ -19,8 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..config.declared_requests import RunDue
 from ..config.job import Action, UsageError
-from ..config.requests import RunDue
 from ..config.tasks import Route, Task, tasks
 from ..hosts.local import LocalHost
 from ..plan.due import Reached, Way, push_at, snapshot_at

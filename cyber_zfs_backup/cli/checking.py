@@ -12,8 +12,9 @@ from typing import TypeVar
 
 from ..config.ages import parse_age
 from ..config.declared import CONFIG, CRITICAL, WARNING
+from ..config.declared_requests import Look, LookDeclared
 from ..config.job import UsageError
-from ..config.requests import Check, Doctor, Look, LookDeclared, Metrics, Notify, Report, Status
+from ..config.requests import Check, Doctor, Metrics, Notify, Report, Status
 from . import helptext
 from .configuring import add_config, config_of
 from .options import (

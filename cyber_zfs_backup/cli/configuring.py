@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..config.declared import CONFIG
+from ..config.declared_requests import ConfigCheck, ConfigShow, RunDue
 from ..config.job import UsageError
-from ..config.requests import ConfigCheck, ConfigShow, RunDue
 from . import helptext
 from .options import PROGRAM, actions_of, add_action, add_dry_run, add_show, show_of
 from .plain_parser import PlainParser

@@ -14,8 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from ..actions.result import RunResult, Surface
+from ..config.declared_requests import LookDeclared, NothingDeclaredError, RunDue
 from ..config.job import Job, UsageError
-from ..config.requests import LookDeclared, NothingDeclaredError, RunDue
 from . import logs, progress, show
 from .escape import escape
 from .options import PROGRAM

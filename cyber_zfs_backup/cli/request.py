@@ -9,21 +9,18 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..config.declared_requests import ConfigCheck, ConfigShow, LookDeclared, RunDue
     from ..config.drilling import Drill
     from ..config.job import Job
     from ..config.requests import (
         Check,
-        ConfigCheck,
-        ConfigShow,
         Doctor,
         ExpireReceived,
         Forget,
-        LookDeclared,
         Metrics,
         Notify,
         Quarantine,
         Report,
-        RunDue,
         Status,
         Verify,
     )

@@ -6,13 +6,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..model.names import BadNameError, check_dataset, check_snapshot, own_time, relative
 from ..model.places import HERE
-from .job import Action, Destination, Exclude, RetentionPolicy, SourceHost, UsageError
+from .job import Destination, Exclude, RetentionPolicy, SourceHost, UsageError
 
 if TYPE_CHECKING:
     from ..plan.lateness import Limits
@@ -177,44 +176,6 @@ class Check:
             raise UsageError("--warning is later than --critical (or --max-age); write the shorter age there")
 
 
-class Look(Enum):
-    """What can be told of all trees that a configuration file declares; each is a command's name."""
-
-    STATUS = "status"
-    CHECK = "check"
-    METRICS = "metrics"
-    REPORT = "report"
-
-
-@dataclass(frozen=True, slots=True)
-class LookDeclared:
-    """Tell how all trees of the configuration file stand; read only.
-
-    Where the file does not exist, or declares no dataset, ``instead`` is meant; ``refusal`` says why that is
-    impossible, too. Neither is there where the file was named. ``online``: ask the receivers. ``output``:
-    what to write, and where.
-    """
-
-    kind: Look
-    file: Path
-    instead: Status | Check | Metrics | Report | None = None
-    refusal: str = ""
-    online: bool = False
-    output: Path | None = None
-    dry_run: bool = False
-    dataset: str = ""
-    destinations: tuple[Destination, ...] = ()
-
-    @property
-    def named(self) -> bool:
-        """Whether that file is meant, and nothing else."""
-        return self.instead is None and not self.refusal
-
-
-class NothingDeclaredError(UsageError):
-    """The configuration file declares no dataset; as a rule it says only who is told."""
-
-
 @dataclass(frozen=True, slots=True)
 class Notify:
     """Tell whoever wants to know what is wrong, by the configuration file's [notification].
@@ -228,49 +189,6 @@ class Notify:
     look: Check | None = None
     guess: str = ""
     test: bool = False
-    dry_run: bool = False
-    dataset: str = ""
-    destinations: tuple[Destination, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigCheck:
-    """Tell what is wrong in the configuration file. Changes nothing."""
-
-    file: Path
-    dataset: str = ""
-    dry_run: bool = False
-    destinations: tuple[Destination, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigShow:
-    """Tell what counts for ``dataset`` (empty: for each entry) by the configuration file, and why."""
-
-    file: Path
-    dataset: str = ""
-    dry_run: bool = False
-    destinations: tuple[Destination, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.dataset:
-            try:
-                check_dataset(self.dataset)
-            except BadNameError as error:
-                raise UsageError(f"config show: {error}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class RunDue:
-    """Do what is due by the configuration file.
-
-    Of all its entries, or of ``datasets`` alone; ``now``: all that they have, whether due or not.
-    """
-
-    file: Path
-    actions: frozenset[Action] = frozenset(Action)
-    datasets: tuple[str, ...] = ()
-    now: bool = False
     dry_run: bool = False
     dataset: str = ""
     destinations: tuple[Destination, ...] = ()

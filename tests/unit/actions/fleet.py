@@ -14,8 +14,8 @@ from cyber_zfs_backup.actions.elapses import CalendarError
 from cyber_zfs_backup.actions.ends import Ends, Home
 from cyber_zfs_backup.actions.reread import Read
 from cyber_zfs_backup.actions.result import RunResult
+from cyber_zfs_backup.config.declared_requests import RunDue
 from cyber_zfs_backup.config.job import Job
-from cyber_zfs_backup.config.requests import RunDue
 from cyber_zfs_backup.zfs.client import Zfs
 from tests.unit.actions.rig import Rig
 from tests.unit.config.worlds import declared

@@ -24,8 +24,8 @@ from cyber_zfs_backup.actions.journal import Journal
 from cyber_zfs_backup.actions.report_page import Around, on_record
 from cyber_zfs_backup.actions.result import ActionResult, Outcome, RunResult, Surface
 from cyber_zfs_backup.config.declared import Declared
+from cyber_zfs_backup.config.declared_requests import RunDue
 from cyber_zfs_backup.config.job import Action, Job
-from cyber_zfs_backup.config.requests import RunDue
 from cyber_zfs_backup.hosts.protocol import Finished
 from cyber_zfs_backup.plan.report_page import Page
 from cyber_zfs_backup.plan.standing import COLUMNS

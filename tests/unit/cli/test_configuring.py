@@ -13,8 +13,8 @@ import pytest
 from cyber_zfs_backup.cli import main as command
 from cyber_zfs_backup.cli.parser import parse
 from cyber_zfs_backup.config.declared import CONFIG
+from cyber_zfs_backup.config.declared_requests import ConfigCheck, ConfigShow
 from cyber_zfs_backup.config.job import UsageError
-from cyber_zfs_backup.config.requests import ConfigCheck, ConfigShow
 from cyber_zfs_backup.hosts.local import LocalHost
 from cyber_zfs_backup.hosts.protocol import Finished
 

@@ -17,8 +17,9 @@ from cyber_zfs_backup.cli import main as command
 from cyber_zfs_backup.cli.parser import parse
 from cyber_zfs_backup.cli.request import Request
 from cyber_zfs_backup.cli.signals import Interrupted
+from cyber_zfs_backup.config.declared_requests import LookDeclared
 from cyber_zfs_backup.config.job import Job, UsageError
-from cyber_zfs_backup.config.requests import Forget, LookDeclared, Quarantine
+from cyber_zfs_backup.config.requests import Forget, Quarantine
 
 from .results import PROBLEM, action, replace_work, run_result
 from .test_show import SCHEMA

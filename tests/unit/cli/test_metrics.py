@@ -16,8 +16,9 @@ from cyber_zfs_backup.cli.parser import parse
 from cyber_zfs_backup.cli.request import Lines
 from cyber_zfs_backup.cli.signals import Interrupted
 from cyber_zfs_backup.config.declared import CONFIG
+from cyber_zfs_backup.config.declared_requests import Look, LookDeclared, RunDue
 from cyber_zfs_backup.config.job import Exclude, Job, SourceHost, UsageError
-from cyber_zfs_backup.config.requests import Look, LookDeclared, Metrics, RunDue
+from cyber_zfs_backup.config.requests import Metrics
 
 from .results import action, replace_work, run_result
 

@@ -13,6 +13,7 @@ import pytest
 from cyber_zfs_backup.cli.parser import parse
 from cyber_zfs_backup.cli.request import Lines, Request, Show
 from cyber_zfs_backup.config.declared import CONFIG
+from cyber_zfs_backup.config.declared_requests import Look, LookDeclared
 from cyber_zfs_backup.config.job import (
     Action,
     Delivery,
@@ -29,8 +30,6 @@ from cyber_zfs_backup.config.requests import (
     Doctor,
     ExpireReceived,
     Forget,
-    Look,
-    LookDeclared,
     Quarantine,
     Report,
     Status,

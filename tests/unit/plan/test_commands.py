@@ -8,8 +8,9 @@ import shlex
 import pytest
 
 from cyber_zfs_backup.cli.parser import parse
+from cyber_zfs_backup.config.declared_requests import RunDue
 from cyber_zfs_backup.config.job import Action, Destination, Job
-from cyber_zfs_backup.config.requests import Doctor, RunDue, Verify
+from cyber_zfs_backup.config.requests import Doctor, Verify
 from cyber_zfs_backup.plan.commands import of_copy, of_tree
 from cyber_zfs_backup.plan.lateness import check_expired
 

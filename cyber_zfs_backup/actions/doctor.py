@@ -56,7 +56,7 @@ def doctor(request: Doctor, surface: Surface) -> RunResult:
 
 def doctor_on(home: Home, ways: Sequence[Ends], here: Here, past: Journal) -> ActionResult:
     """The same on the given ends. Raises ``UsageError`` where the source's dataset does not exist."""
-    return _result(examine(home, ways, here, past).findings)
+    return summary_of(examine(home, ways, here, past).findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,8 @@ def _looked_at(ends: Ends, here: Here) -> CopySeen:
     return CopyLook(ends, here.users.get(ends.destination.ssh, "root")).look()
 
 
-def _result(found: Sequence[Finding]) -> ActionResult:
+def summary_of(found: Sequence[Finding]) -> ActionResult:
+    """What was found, the worst first; it gives the outcome."""
     counts = Counter(finding.severity for finding in found)
     warnings, failing = counts[Severity.WARNING], counts[Severity.FAILS]
     told = [words.count(warnings, "warning")] if warnings else []

@@ -36,10 +36,10 @@ from .plain_parser import PlainParser
 from .request import Lines, Request
 from .retention_options import add_retention, retention_of
 
-Tree = TypeVar("Tree", Check, Metrics, Report, Status)
+Tree = TypeVar("Tree", Check, Doctor, Metrics, Report, Status)
 
 _OF_THE_CALL = {
-    *("config", "offline", "doctor", "output"),
+    *("config", "offline", "here", "doctor", "output"),
     *("verbose", "debug", "quiet", "json", "progress"),
 }
 """Options that say nothing of one tree."""
@@ -48,16 +48,22 @@ _OF_THE_CALL = {
 def doctor_parser() -> argparse.ArgumentParser:
     """All that ``doctor`` takes."""
     parser = PlainParser(f"{PROGRAM} doctor", helptext.DOCTOR)
+    _add_declared(parser)
     _add_both_ends(parser, "--here", "look at the tree and at this machine alone, and at no receiver")
     return parser
 
 
 def doctor(argv: Sequence[str], host: str) -> Request:
     """What the arguments ask for. Raises ``UsageError``."""
-    options = doctor_parser().parse_args(argv)
-    destinations = () if options.here else destinations_of(options, host)
-    work = Doctor(dataset_of(options, host), destinations, source_of(options), exclude_of(options))
-    return Request(work, show_of(options))
+    parser = doctor_parser()
+    options = parser.parse_args(argv)
+
+    def tree() -> Doctor:
+        destinations = () if options.here else destinations_of(options, host)
+        return Doctor(dataset_of(options, host), destinations, source_of(options), exclude_of(options))
+
+    declared = LookDeclared(Look.DOCTOR, CONFIG, online=not options.here)
+    return Request(_meant(parser, options, declared, tree), show_of(options))
 
 
 def status_parser() -> argparse.ArgumentParser:

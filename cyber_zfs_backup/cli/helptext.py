@@ -120,7 +120,11 @@ receiver has. Changes nothing. Exit 0 only where both are equal (but for foreign
 3 where they differ, 65 where no push will mend it.
 """
 
-DOCTOR = """\
+DECLARED = """\
+Where /etc/cyber-zfs-backup/config.toml declares datasets it tells of all of them, unless an option says
+anything of one tree (--dataset and its like)."""
+
+DOCTOR = f"""\
 Look at both ends and at the way between them, and say, a line for each thing that is wrong, what it is and
 the command that mends it: versions and features of ZFS, health, room and growth of the pools, clocks,
 permissions, mount points of the copy, encryption and keys, partial receives, holds and bookmarks that nobody
@@ -128,11 +132,9 @@ needs any more, snapshots in the future, timers, ssh's configuration, keys and k
 asked is told as well. With -v also what is as it should be. Changes nothing; how much of each pool is used is
 noted in /var/lib/cyber-zfs-backup/pools.jsonl, for its growth. Exit 0 where all is well, 1 with warnings, 2
 where a backup would fail.
-"""
 
-DECLARED = """\
-Where /etc/cyber-zfs-backup/config.toml declares datasets it tells of all of them, unless an option says
-anything of one tree (--dataset and its like)."""
+{DECLARED}
+"""
 
 STATUS = f"""\
 Show a table, a row for each destination: the newest snapshot of the tree and its age, the newest one there

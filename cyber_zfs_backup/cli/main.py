@@ -142,6 +142,7 @@ _ACTIONS: Mapping[str, str] = {
     "every check": "declared_looks.check_declared",
     "every metrics": "declared_metrics.metrics_declared",
     "every report": "declared_report.report_declared",
+    "every doctor": "declared_doctor.doctor_declared",
 }
 """The module of ``actions`` that does each kind of work, and its function where that has another name. By the
 names of the requests: to import all of them would take longer than most of the work."""

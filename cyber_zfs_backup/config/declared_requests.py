@@ -15,7 +15,7 @@ from ..model.names import BadNameError, check_dataset
 from .job import Action, Destination, UsageError
 
 if TYPE_CHECKING:
-    from .requests import Check, Metrics, Report, Status
+    from .requests import Check, Doctor, Metrics, Report, Status
 
 
 class Look(Enum):
@@ -25,6 +25,7 @@ class Look(Enum):
     CHECK = "check"
     METRICS = "metrics"
     REPORT = "report"
+    DOCTOR = "doctor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class LookDeclared:
 
     kind: Look
     file: Path
-    instead: Status | Check | Metrics | Report | None = None
+    instead: Status | Check | Metrics | Report | Doctor | None = None
     refusal: str = ""
     online: bool = False
     output: Path | None = None

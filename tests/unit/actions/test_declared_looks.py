@@ -15,7 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cyber_zfs_backup.actions import declared_metrics
 from cyber_zfs_backup.actions.check import runs_on_record
-from cyber_zfs_backup.actions.declared_looks import Answers, World, check_all, look_on, status_of
+from cyber_zfs_backup.actions.declared_doctor import doctor_of
+from cyber_zfs_backup.actions.declared_looks import Answers, Trees, World, check_all, look_on, status_of
 from cyber_zfs_backup.actions.declared_metrics import metrics_of, write_after_run
 from cyber_zfs_backup.actions.declared_report import page_of
 from cyber_zfs_backup.actions.doctor_here import Here, run_timer_is_off
@@ -50,6 +51,7 @@ name = "tank/src/local"
 schedule = "02:00"
 """
 HOUR = 3600
+HERE = Here((), {}, {})
 CHECK = partial(check_all, FILE)
 
 
@@ -59,11 +61,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state"
 
 
-def look(fleet: Fleet, answer: Answers) -> ActionResult:
-    due = fleet.world
-    world = World(
-        due.source, due.open, due.clock, runs_on_record(), due.elapse, lambda *_asked: timedelta(days=1)
-    )
+def look(fleet: Fleet, answer: Answers, *, off: bool = False) -> ActionResult:
+    due, day = fleet.world, timedelta(days=1)
+    world = World(due.source, due.open, due.clock, runs_on_record(), due.elapse, lambda *_asked: day, off=off)
     return look_on(world, declared(fleet.text), answer)
 
 
@@ -302,10 +302,32 @@ def test_they_are_written_where_the_file_says(tmp_path: Path, monkeypatch: pytes
     assert rig.said.warnings == []
 
 
+def test_the_doctor_tells_what_trees_have_in_common_once(state: Path) -> None:
+    fleet = fleet_of()
+    fleet.text += '[[dataset]]\nname = "gone/away"\n'
+    past = Journal(state / "pools.jsonl")
+
+    def answer(world: World, trees: Trees) -> ActionResult:
+        return doctor_of(HERE, past, world, [tree.task.looking(online=True) for tree in trees])
+
+    found = look(fleet, answer)
+    assert found.outcome is Outcome.CRITICAL
+    told = [(each.kind, each.where, each.what) for each in found.findings]
+    assert len(told) == len(set(told))
+    assert [each.what for each in found.findings if "gone/away" in each.what]
+    wheres = {each.where for each in found.findings}
+    assert "offsite:vault/copy" in wheres
+    assert not [each for each in found.findings if "is off" in each.what]
+    off = look(fleet, answer, off=True)
+    assert [each.remedy for each in off.findings if "is off" in each.what] == [
+        "systemctl enable --now cyber-zfs-backup-run.timer"
+    ]
+
+
 def test_the_report_has_all_of_them_on_one_page(state: Path) -> None:
     fleet = fleet_of()
     fleet.text += '[[dataset]]\nname = "gone/away"\n'
-    around = Around(None, Here((), {}, {}), Journal(state / "pools.jsonl"), on_record(state))
+    around = Around(None, HERE, Journal(state / "pools.jsonl"), on_record(state))
     made: list[Page] = []
 
     def answer(world: World, trees: object) -> ActionResult:

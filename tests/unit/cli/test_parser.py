@@ -338,7 +338,9 @@ def test_verify() -> None:
 
 
 def test_doctor() -> None:
-    assert parsed("doctor") == Request(Doctor("zippy/zippy", (COPY,)))
+    every = LookDeclared(Look.DOCTOR, CONFIG, Doctor("zippy/zippy", (COPY,)), online=True)
+    assert parsed("doctor") == Request(every)
+    assert parsed("doctor", "--here") == Request(LookDeclared(Look.DOCTOR, CONFIG, Doctor("zippy/zippy", ())))
     assert parsed("doctor", "--here", "--dataset", "tank/a", "--exclude", "tmp", "--json") == Request(
         Doctor("tank/a", (), exclude=Exclude(("tmp",))), Show(json=True)
     )

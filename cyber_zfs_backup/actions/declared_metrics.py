@@ -26,7 +26,7 @@ def metrics_of(output: Path | None, world: World, trees: Trees) -> ActionResult:
         watched = []
         for tree in trees:
             home, _ = stack.enter_context(world.open(tree.task.looking(online=False)))
-            watched.append(Watched(home, tree.limits, tree.paused, tree.coming))
+            watched.append(Watched(home, tree.limits, tree.paused, tree.coming, tree.arrived))
         return told(gather(watched, world.runs), output)
 
 

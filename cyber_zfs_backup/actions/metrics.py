@@ -41,6 +41,7 @@ class Watched:
     limits: Limits = NIGHTLY
     paused: str = ""
     next_run: datetime | None = None
+    arrived: Limits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def gather(watched: Sequence[Watched], runs: Sequence[Finished]) -> Gathered:
         if isinstance(done, ActionResult):
             problems[root] = done.problems
             done = rows(root, "", {}, runs)
-        standings += [Standing(row, each.limits, each.paused, each.next_run) for row in done]
+        standings += [Standing(row, each.limits, each.paused, each.next_run, each.arrived) for row in done]
     told = families(standings, runs, __version__, frozenset(problems))
     return Gathered(told, tuple(problem for each in problems.values() for problem in each))
 

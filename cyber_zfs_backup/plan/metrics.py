@@ -51,7 +51,7 @@ _OF_TREES: tuple[tuple[str, str, Callable[[Standing], float | None]], ...] = (
     ),
     (
         "warn_after_seconds",
-        "The age of the newest snapshot, here or received, from which on it is late.",
+        "The age of the newest snapshot from which on it is late.",
         lambda each: each.limits.warning.total_seconds(),
     ),
     (
@@ -75,6 +75,16 @@ _OF_COPIES: tuple[tuple[str, str, Callable[[Standing], float | None]], ...] = (
         "newest_received_timestamp_seconds",
         "When the newest snapshot was taken that the whole copy is known to have.",
         lambda each: _time(own_time(each.row.there)),
+    ),
+    (
+        "copy_warn_after_seconds",
+        "The age of what a destination has from which on it is late: more where pushes have a schedule.",
+        lambda each: each.late_there.warning.total_seconds() if each.row.destination else None,
+    ),
+    (
+        "copy_critical_after_seconds",
+        "The age from which on it is very late.",
+        lambda each: each.late_there.critical.total_seconds() if each.row.destination else None,
     ),
     (
         "kept_bytes",

@@ -49,6 +49,8 @@ def test_all_that_is_known() -> None:
         "paused": {(TREE,): 1},
         "next_run_timestamp_seconds": {(TREE,): AT + 14 * 3600},
         "newest_received_timestamp_seconds": {(TREE, OFF): AT - 30 * 3600},
+        "copy_warn_after_seconds": {(TREE, OFF): 26 * 3600},
+        "copy_critical_after_seconds": {(TREE, OFF): 50 * 3600},
         "kept_bytes": {(TREE, OFF): 1 << 30},
         "last_run_timestamp_seconds": {(TREE, OFF): AT - 2 * 3600 + 90},
         "last_run_exit_code": {(TREE, OFF): 3},
@@ -56,6 +58,15 @@ def test_all_that_is_known() -> None:
         "last_run_bytes": {(TREE, OFF): 7},
         "last_success_timestamp_seconds": {(TREE, OFF): AT - 28 * 3600 + 90},
     }
+
+
+def test_what_arrives_by_a_schedule_of_its_own_is_late_later() -> None:
+    week = Limits(timedelta(days=8), timedelta(days=15))
+    standing = Standing(Row(TREE, OFF, ago(3), ago(30)), LIMITS, arrived=week)
+    told = samples(families([standing], [], "1.2"))
+    assert told["warn_after_seconds"] == {(TREE,): 26 * 3600}
+    assert told["copy_warn_after_seconds"] == {(TREE, OFF): 8 * 86400}
+    assert told["copy_critical_after_seconds"] == {(TREE, OFF): 15 * 86400}
 
 
 def test_what_is_not_known_has_no_sample() -> None:

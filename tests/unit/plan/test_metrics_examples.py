@@ -88,6 +88,8 @@ def test_the_alerts_are_whole() -> None:
     [
         "newest_snapshot_timestamp_seconds > cyber_zfs_backup_warn_after_seconds",
         "newest_snapshot_timestamp_seconds > cyber_zfs_backup_critical_after_seconds",
+        "newest_received_timestamp_seconds > cyber_zfs_backup_copy_warn_after_seconds",
+        "newest_received_timestamp_seconds > cyber_zfs_backup_copy_critical_after_seconds",
         "cyber_zfs_backup_last_run_exit_code",
         "node_textfile_mtime_seconds",
         "absent(cyber_zfs_backup_build_info)",

@@ -10,9 +10,9 @@ import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..config.declared import CONFIG, EXAMPLE, Declared
+from ..config.declared import CONFIG, EXAMPLE, Declared, Notification
 from ..config.job import UsageError
-from ..config.reading import World, declared_in
+from ..config.reading import World, declared_in, notification_in
 from ..hosts.errors import HostError
 from ..hosts.local import LocalHost
 from ..hosts.protocol import Host
@@ -37,6 +37,16 @@ def declared_by(text: str, file: Path, surface: Surface, *, known_good: bool = F
         return declared_in(text, str(file), World(hostname(), ask, os.path.exists, known_good))
     finally:
         host.close()
+
+
+def notification_of(file: Path) -> Notification:
+    """Who is told where the file cannot be used: as it says, or else what is built in."""
+    try:
+        text = text_of(file)
+    except UsageError:
+        return Notification()
+    world = World(hostname(), lambda _asked: {}, os.path.exists)
+    return notification_in(text, str(file), world) or Notification()
 
 
 def hostname() -> str:

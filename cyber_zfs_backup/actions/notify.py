@@ -29,7 +29,7 @@ from ..zfs.client import Zfs
 from . import words
 from .channels import LOGIN, Channel, Means, UndeliveredError, channels, make_open, show_at_login
 from .check import check_on, job_of, runs_on_record
-from .configuration import read_declared
+from .configuration import notification_of, read_declared
 from .doctor_here import Run
 from .elapses import longest_gap
 from .ends import Home
@@ -95,10 +95,12 @@ def _asked(request: Notify, surface: Surface) -> _Asked:
         declared = read_declared(request.file, surface)
     except UsageError as error:
         more = f", and {len(error.lines) - 1} more" if len(error.lines) > 1 else ""
-        what = f"the configuration cannot be used, so nobody is told but here: {error.lines[0]}{more}"
+        what = f"the configuration cannot be used, and nothing is backed up by it: {error.lines[0]}{more}"
         remedy = f"cyber-zfs-backup config check --config {request.file}"
         trouble = Trouble("config", "config", Topic.FAILURE, Severity.FAILS, what, remedy)
-        return _Asked(Notification(), None, Seen((trouble,), answered=_CONFIG_IS_WELL.answered))
+        seen = Seen((trouble,), answered=_CONFIG_IS_WELL.answered)
+        # A slip elsewhere in the file must not silence those who are to hear of it.
+        return _Asked(notification_of(request.file), None, seen)
     return _Asked(declared.notification, declared, _CONFIG_IS_WELL)
 
 

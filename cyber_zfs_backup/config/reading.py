@@ -82,6 +82,17 @@ def declared_in(text: str, file: str, world: World) -> Declared:
     return declared
 
 
+def notification_in(text: str, file: str, world: World) -> Notification | None:
+    """Who is told by a file that cannot be used as a whole; ``None`` where that is among what is wrong."""
+    try:
+        values = plain(tomllib.loads(text))
+    except (ValueError, RecursionError):
+        return None
+    gathering = Gathering({key: values[key] for key in ("notification",) if key in values})
+    found = _Reader(gathering, file, world, lines_of(text)).notification()
+    return None if gathering.faults else found
+
+
 _TOO_BIG = "is beyond what TOML knows (64 bits); write a smaller one"
 
 
@@ -136,7 +147,7 @@ class _Reader:
             self._entries(rest),
             receivers,
             retentions,
-            self._notification(),
+            self.notification(),
             self._monitoring(),
         )
 
@@ -208,7 +219,8 @@ class _Reader:
     def _written(self, place: Place, table: Table) -> Mapping[str, int | None]:
         return {key: line_at(self._lines, (*place, key)) for key in table}
 
-    def _notification(self) -> Notification:
+    def notification(self) -> Notification:
+        """Who is told."""
         makers: Mapping[str, Maker] = {
             "login": bool,
             "mail": tuple,

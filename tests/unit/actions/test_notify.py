@@ -235,6 +235,19 @@ def test_a_file_that_cannot_be_used_is_told_at_the_login(whole: Machine) -> None
     assert not whole.means.notice.exists()
 
 
+@pytest.mark.parametrize(
+    ("rest", "told"),
+    [("[[dataset]]\nnane = 3\n", True), ('[destination.off]\ndataset = "a//b"\n', True), ("[", False)],
+)
+def test_a_slip_elsewhere_in_the_file_silences_nobody(whole: Machine, rest: str, *, told: bool) -> None:
+    file = whole.folder / "config.toml"
+    file.write_text(f'[notification]\nmail = ["root"]\n{rest}')
+    file.chmod(0o644)
+    assert notify(Notify(file), Said()).exit_code == 0
+    assert ["the configuration cannot be used" in subject for subject in whole.subjects] == [True] * told
+    assert "the configuration cannot be used" in whole.means.notice.read_text()
+
+
 def test_the_datasets_of_the_file_are_looked_at(whole: Machine) -> None:
     file = whole.folder / "config.toml"
     file.write_text('[notification]\nmail = ["root"]\n[[dataset]]\nname = "tank"\n')

@@ -121,7 +121,7 @@ def _seen(request: Notify, asked: _Asked, surface: Surface, run: Run, now: datet
         entries = asked.declared.entries if asked.declared is not None else ()
         # The plain timer goes by its own command line, whatever else a file declares: nobody, or other trees.
         if request.guess and not any(is_within(name, request.guess) for name in entries):
-            looks = (*looks, *guessed_look(request.guess, runs, run))
+            looks = (*looks, *guessed_look(request.guess, runs, run, now))
     meant = runs if asked.declared is None else still_meant(runs, asked.declared, now)
     return together(
         [

@@ -107,11 +107,12 @@ def check_of(task: Task, taken: Limits, arrived: Limits) -> Check:
     )
 
 
-def guessed_look(dataset: str, runs: Sequence[Finished], run: Run) -> tuple[Look, ...]:
+def guessed_look(dataset: str, runs: Sequence[Finished], run: Run, now: datetime) -> tuple[Look, ...]:
     """The check of the tree that the plain timer backs up, where nothing is declared.
 
     None where that timer is off, or where that tree was never backed up: this must be silent on a machine
-    that only receives, or that is not set up yet. It is late once two of the timer's runs are missing.
+    that only receives, or that is not set up yet. It is late once two of the timer's runs are missing; until
+    the first run on record is so old nothing is, and that it has failed is told otherwise.
     """
     ours = [each for each in runs if each.dataset == dataset]
     blocks = _shown(run, ("ActiveState", "LastTriggerUSec", "NextElapseUSecRealtime"), (TIMER,))
@@ -122,6 +123,8 @@ def guessed_look(dataset: str, runs: Sequence[Finished], run: Run) -> tuple[Look
     )
     period = max(coming - last, NIGHT) if last and coming else NIGHT
     late = max(2 * period + SLACK, CRITICAL)
+    if now - min(each.started for each in ours) < late:
+        return ()
     local = not any(each.destination for each in ours)
     return (Look(Check(dataset, late, late, local=local), guessed=True),)
 

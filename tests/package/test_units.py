@@ -137,7 +137,10 @@ def test_the_receivers_service_has_no_network_and_little_else() -> None:
 def test_the_receivers_timer_is_enabled_by_setup_alone() -> None:
     assert settings(f"{RECEIVER}.timer")["Install.WantedBy"] == ["timers.target"]
     rules = (DEBIAN / "rules").read_text()
-    assert "dh_installsystemd --name=cyber-zfs-backup-receiver --no-enable --no-start --no-stop-on-upgrade" in rules
+    assert (
+        "dh_installsystemd --name=cyber-zfs-backup-receiver --no-enable --no-start --no-stop-on-upgrade"
+        in rules
+    )
 
 
 def test_what_is_due_is_done_in_the_senders_sandbox() -> None:
@@ -154,7 +157,9 @@ def test_what_is_due_is_done_in_the_senders_sandbox() -> None:
     assert done.returncode == 0, done.stdout
     assert settings(f"{RUN}.timer")["Install.WantedBy"] == ["timers.target"]
     rules = (DEBIAN / "rules").read_text()
-    assert "dh_installsystemd --name=cyber-zfs-backup-run --no-enable --no-start --no-stop-on-upgrade" in rules
+    assert (
+        "dh_installsystemd --name=cyber-zfs-backup-run --no-enable --no-start --no-stop-on-upgrade" in rules
+    )
 
 
 @pytest.mark.parametrize("name", [*SERVICES, f"{RUN}.service", f"{RECEIVER}.service"])
@@ -236,4 +241,7 @@ def test_the_reports_timer_is_enabled_by_hand_alone() -> None:
     timer = settings(f"{REPORT}.timer")
     assert (timer["Timer.Persistent"], timer["Install.WantedBy"]) == (["yes"], ["timers.target"])
     rules = (DEBIAN / "rules").read_text()
-    assert "dh_installsystemd --name=cyber-zfs-backup-report --no-enable --no-start --no-stop-on-upgrade" in rules
+    assert (
+        "dh_installsystemd --name=cyber-zfs-backup-report --no-enable --no-start --no-stop-on-upgrade"
+        in rules
+    )

@@ -291,16 +291,19 @@ def test_of_what_rests_or_is_not_declared_any_more_nobody_has_to_hear_each_day()
 def test_without_a_file_the_plain_timer_says_what_is_late(hours: int, late: timedelta) -> None:
     last = 1795770000
     said = f"ActiveState=active\nLastTriggerUSec=@{last}\nNextElapseUSecRealtime=@{last + hours * 3600}\n"
-    (look,) = guessed_look("tank", [run()], systemd(said)[1])  # type: ignore[arg-type]
+    first = late / HOUR
+    (look,) = guessed_look("tank", [run(hours=first), run()], systemd(said)[1], NOW)  # type: ignore[arg-type]
     assert look == Look(Check("tank", late, late), guessed=True)
-    (local,) = guessed_look("tank", [run("")], systemd(said)[1])  # type: ignore[arg-type]
+    (local,) = guessed_look("tank", [run("", hours=first)], systemd(said)[1], NOW)  # type: ignore[arg-type]
     assert local.check.local
+    # Nothing is late of what has just begun.
+    assert guessed_look("tank", [run(hours=first - 1)], systemd(said)[1], NOW) == ()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("said", ["ActiveState=inactive\n", "", "ActiveState=failed\nLastTriggerUSec=@1\n"])
 def test_without_a_timer_or_a_run_nothing_is_guessed(said: str) -> None:
-    assert guessed_look("tank", [run()], systemd(said)[1]) == ()  # type: ignore[arg-type]
+    assert guessed_look("tank", [run(hours=99)], systemd(said)[1], NOW) == ()  # type: ignore[arg-type]
     active = systemd("ActiveState=active\nLastTriggerUSec=\nNextElapseUSecRealtime=\n")[1]
-    assert guessed_look("tank", [run(dataset="other")], active) == ()  # type: ignore[arg-type]
-    (look,) = guessed_look("tank", [run()], active)  # type: ignore[arg-type]
+    assert guessed_look("tank", [run(hours=99, dataset="other")], active, NOW) == ()  # type: ignore[arg-type]
+    (look,) = guessed_look("tank", [run(hours=99)], active, NOW)  # type: ignore[arg-type]
     assert look.check.critical == CRITICAL

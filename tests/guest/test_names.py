@@ -48,7 +48,7 @@ def aside(ground: Ground) -> set[str]:
     return listed(RECEIVER) - listed(SOURCE)
 
 
-@pytest.mark.parametrize("mode", ["level", "replicate"])
+@pytest.mark.parametrize("mode", [pytest.param("level", marks=pytest.mark.nightly), "replicate"])
 def test_renames_of_every_kind_are_followed(ground: Ground, mode: str) -> None:
     """In one night: a parent with its child, two that exchanged their names, a volume, an encrypted tree, one
     that went below a new one. Nothing that has arrived is sent again, and then it is an ordinary night."""

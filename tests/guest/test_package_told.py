@@ -142,6 +142,7 @@ def test_one_mail_when_it_breaks_and_one_when_it_is_well(machine: Installed, lab
     assert machine.failed() == []
 
 
+@pytest.mark.nightly
 def test_a_login_shows_it_until_it_was_seen(machine: Installed, lab: Lab) -> None:
     lab.alpha.stop()
     fail(machine)

@@ -256,8 +256,8 @@ def test_hostile_streams(client: Client) -> None:
         zfs create -o mountpoint=none vault/other; zfs create vault/other/theirs
         zfs snapshot vault/other/theirs@kept
         zfs create -o mountpoint=/root/.ssh -o canmount=on -o readonly=off -o exec=on tank/evil
-        zfs set sharenfs=on tank/evil || [ "$(zfs get -H -o value sharenfs tank/evil)" = on ]
         zfs create -o setuid=on -o devices=on tank/evil/below
+        zfs set sharenfs=on tank/evil || [ "$(zfs get -H -o value sharenfs tank/evil)" = on ]
         install -m 4755 /bin/sh /root/.ssh/rootshell; mknod /root/.ssh/below/vda b 254 0
         zfs snapshot -r tank/evil@1; zfs hold -r for-ever tank/evil@1
         """
@@ -277,7 +277,7 @@ def test_hostile_streams(client: Client) -> None:
     client.feeds("head -c 100000 /dev/urandom", f"zfs receive -s -u {client.root}/noise")
     guest.script("zfs release -r for-ever tank/evil@1; zfs destroy -r tank/evil; rm -rf /root/.ssh")
     assert everything(guest, ("vault/other",)) == outside
-    guest.script("zfs mount -a; zfs share -a; exportfs -v 2> /dev/null || true")
+    guest.script("zfs mount -a; zfs share -a || true; exportfs -v 2> /dev/null || true")
     assert mounted(client) == ""
     listed = guest.script(f"zfs list -H -o name -r {client.root}").text.split()
     assert f"{client.root}/evil1/below" in listed

@@ -429,7 +429,14 @@ def test_a_quota_a_slow_client_and_many_connections(lab: Lab, product: Product, 
     other = Client(lab, lab.alpha, product, "other")
     held.wait()
     other.let_in()
+    # Since 9.8 OpenSSH keeps an address off for a while from which somebody connects and says nothing. To the
+    # sender that is trouble that passes, and it does.
     ran = other.run("--force-non-incremental")
+    for _ in range(15):
+        if ran.status != 75:
+            break
+        guest.script("sleep 15")
+        ran = other.run("--force-non-incremental")
     assert ran.status == 0, ran.errors
     assert holds_all(other)
     guest.script("pkill -x -f 'sleep 600'")

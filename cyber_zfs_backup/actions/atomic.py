@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes a whole file at once: whoever reads it sees the former one or the new one, never a part."""
+"""Writes a whole file at once: whoever reads it sees the former one or the new one, never a part.
+
+And makes the folder for what all may read.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import tempfile
+from pathlib import Path
 
 
 def write(path: str, data: bytes, mode: int, *, keep_owner: bool = False) -> None:
@@ -33,3 +37,12 @@ def write(path: str, data: bytes, mode: int, *, keep_owner: bool = False) -> Non
         with contextlib.suppress(FileNotFoundError):
             os.unlink(beside)
         raise
+
+
+def make_open(folder: Path) -> None:
+    """Make a folder, and those above it, for everybody to enter, whatever the umask is; what is there stays
+    as it is. Raises ``OSError``."""
+    if not folder.exists():
+        make_open(folder.parent)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)

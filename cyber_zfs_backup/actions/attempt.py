@@ -11,7 +11,7 @@ from ..config.job import UsageError
 from ..hosts.errors import HostError
 from ..zfs.errors import Nature, ZfsError
 from ..zfs.parse import GarbledError
-from .errors import DamagedRecordError
+from .errors import DamagedRecordError, SourceMissingError
 from .lock import LockError
 from .result import ActionResult, Outcome, Problem
 
@@ -52,6 +52,14 @@ def attempt(action: str, do: Callable[[], Answer]) -> Answer | ActionResult:
         what = f"internal error: {type(error).__name__}: {error}"
         remedy = "please report it, run again with --debug"
         return _failed(action, Outcome.FAILED, Problem(what, action, remedy, "internal"))
+
+
+def missing(
+    action: str, error: SourceMissingError, *, where: str = "", kind: str = "missing"
+) -> ActionResult:
+    """That the source's dataset is not there as a result, for whoever is here to tell of it."""
+    what, _, remedy = str(error).rpartition("; ")
+    return _failed(action, Outcome.FAILED, Problem(what, where, remedy, kind))
 
 
 def _failed(action: str, outcome: Outcome, problem: Problem) -> ActionResult:

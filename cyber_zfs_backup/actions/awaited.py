@@ -78,13 +78,10 @@ def awaited(
             task,
             late.taken,
             late.arrived,
+            paused=settings.paused(now),
             pushes=dict.fromkeys(route.destination.label for route in task.routes),
         )
-        pause = settings.pause
-        if pause is not None and pause.lasts(now.astimezone().date()):
-            found.append(replace(each, paused=f"paused until {pause.until}" if pause.until else "paused"))
-            continue
-        if newest is None:
+        if each.paused or newest is None:
             found.append(each)
             continue
         name = newest.get(task.dataset, "")

@@ -23,6 +23,7 @@ from ..hosts.quoting import UnspeakableArgumentError
 from ..plan.telling import Message
 from ..plan.telling_text import body, document, notice, notice_id, subject
 from ..plan.told import Told
+from . import atomic
 from .machine import ThisMachine
 from .webhook import WebhookError, post
 
@@ -153,13 +154,6 @@ def _webhook(url: str, means: Means) -> Channel:
     return Channel(f"webhook:{digest}", f"webhook {without_secret(url)}", send)
 
 
-def make_open(folder: Path) -> None:
-    """Make a folder in which everybody may read, whatever the umask is; one that is there stays as it is."""
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        folder.chmod(0o755)
-
-
 def show_at_login(standing: Sequence[Told], means: Means) -> None:
     """Have all that stands shown to whoever logs in, until he has seen it; nothing, where nothing stands.
 
@@ -169,7 +163,7 @@ def show_at_login(standing: Sequence[Told], means: Means) -> None:
         if not standing:
             means.notice.unlink(missing_ok=True)
             return
-        make_open(means.notice.parent)
+        atomic.make_open(means.notice.parent)
         text = f"{notice_id(standing, LOGIN)}\n{notice(standing, means.host)}"
         ThisMachine().write(str(means.notice), text, 0o644)
     except OSError as error:

@@ -27,11 +27,11 @@ from ..plan.findings import good, warning
 from ..plan.lateness import Checked
 from ..plan.standing import Standing
 from ..zfs.client import Zfs
-from .attempt import attempt
+from .attempt import attempt, missing
 from .awaited import Awaited, awaited
 from .check import checked, runs_on_record, unknown, verdict
 from .configuration import read_declared
-from .doctor_here import RUN_TIMER, run_timer_is_off
+from .doctor_here import RUN_TIMER, SYSTEMD_PATIENCE, run_timer_is_off
 from .due_jobs import Open, open_real
 from .elapses import longest_gap, next_elapse
 from .ends import Ends, Home
@@ -43,7 +43,6 @@ from .troubles import check_of
 
 Answer = TypeVar("Answer")
 
-SYSTEMD_PATIENCE = 60.0
 _OFF = (
     f"{RUN_TIMER} is off: nothing of this is backed up by itself, unless something else starts "
     f"cyber-zfs-backup run; systemctl enable --now {RUN_TIMER}"
@@ -156,9 +155,7 @@ def see_tree(
         return see(home, ways)
     except SourceMissingError as error:
         # A pool that is not imported hides nothing of the others.
-        what, _, remedy = str(error).rpartition("; ")
-        problem = Problem(what, "", remedy, "missing")
-        return ActionResult(home.job.dataset, Outcome.FAILED, what, problems=(problem,))
+        return missing(home.job.dataset, error)
 
 
 def check_all(file: Path, world: World, trees: Trees) -> ActionResult:

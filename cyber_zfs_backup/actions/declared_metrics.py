@@ -9,9 +9,10 @@ from pathlib import Path
 
 from ..config.declared_requests import LookDeclared, RunDue
 from ..config.job import UsageError
-from .configuration import read_declared
 from .declared_looks import Trees, World, look, looked
 from .metrics import Watched, after_run, gather, told
+from .remembered import recall
+from .reread import Reader
 from .result import ActionResult, RunResult, Surface
 
 
@@ -33,7 +34,8 @@ def metrics_of(output: Path | None, world: World, trees: Trees) -> ActionResult:
 def write_after_run(request: RunDue, surface: Surface) -> None:
     """Write them into the file that the configuration names, if any; trouble is a warning."""
     try:
-        declared = read_declared(request.file, surface)
+        # As the run has read it: what was found to be good is not looked into again.
+        declared = Reader(request.file, surface).read(recall().good).declared
     except UsageError:
         # Somebody has edited it meanwhile; the next run says what is wrong.
         return

@@ -25,6 +25,8 @@ from .doctor_sandbox import SETTINGS, Sandbox, read_sandbox
 SERVICE = "cyber-zfs-backup.service"
 RUN_TIMER = "cyber-zfs-backup-run.timer"
 _TIMERS = ("cyber-zfs-backup.timer", RUN_TIMER, "cyber-zfs-backup@*.timer")
+SYSTEMD_PATIENCE = 60.0
+"""Seconds that systemctl may take for an answer."""
 _BOOTED = Path("/run/systemd/system")
 """There where systemd runs (sd_booted(3))."""
 

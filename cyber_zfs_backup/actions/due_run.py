@@ -205,10 +205,9 @@ class _Due:
 
     def _task(self, task: Task, seen: _Seen, calendar: Calendar) -> None:
         now = self._world.clock()
-        pause = task.settings.pause
-        if pause is not None and pause.lasts(now.astimezone().date()):
-            until = f" until {pause.until}" if pause.until else ""
-            self._tell(f"{task.dataset}: is paused{until} in {self._request.file}")
+        paused = task.settings.paused(now)
+        if paused:
+            self._tell(f"{task.dataset}: is {paused} in {self._request.file}")
             return
         try:
             snapshot, routes = self._due_of(task, seen, calendar, now)

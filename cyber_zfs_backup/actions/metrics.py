@@ -14,12 +14,12 @@ from .. import __version__
 from ..config.job import Action, Job
 from ..config.requests import Metrics
 from ..hosts.local import LocalHost
-from ..model.history import Finished
+from ..model.history import Finished, by_dataset
 from ..plan.lateness import Limits
 from ..plan.metrics import Family, families
 from ..plan.standing import Row, Standing, rows
 from . import exposition, words
-from .attempt import attempt
+from .attempt import attempt, missing
 from .check import NIGHTLY, runs_on_record
 from .doctor_here import next_run
 from .ends import Home
@@ -59,12 +59,14 @@ def gather(watched: Sequence[Watched], runs: Sequence[Finished]) -> Gathered:
     """
     standings: list[Standing] = []
     problems: dict[str, tuple[Problem, ...]] = {}
+    by_root = by_dataset(runs)
     for each in watched:
         root = each.home.job.dataset
-        done = attempt("metrics", partial(_rows, each.home, runs))
+        mine = by_root.get(root, ())
+        done = attempt("metrics", partial(_rows, each.home, mine))
         if isinstance(done, ActionResult):
             problems[root] = done.problems
-            done = rows(root, "", {}, runs)
+            done = rows(root, "", {}, mine)
         standings += [Standing(row, each.limits, each.paused, each.next_run, each.arrived) for row in done]
     told = families(standings, runs, __version__, frozenset(problems))
     return Gathered(told, tuple(problem for each in problems.values() for problem in each))
@@ -75,9 +77,7 @@ def _rows(home: Home, runs: Sequence[Finished]) -> tuple[Row, ...] | ActionResul
         return offline_rows(home, runs)
     except SourceMissingError as error:
         # A pool that is not imported is what metrics are here to tell of.
-        what, _, remedy = str(error).rpartition("; ")
-        problem = Problem(what, "", remedy, "no-such-dataset")
-        return ActionResult("metrics", Outcome.FAILED, what, problems=(problem,))
+        return missing("metrics", error, kind="no-such-dataset")
 
 
 def metrics(request: Metrics, surface: Surface) -> RunResult:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,17 +20,18 @@ from ..config.declared import Declared, Notification, Tell
 from ..config.job import UsageError
 from ..config.requests import Check, Notify
 from ..hosts.local import LocalHost
+from ..model.history import Finished
 from ..model.names import is_within
 from ..plan.findings import Severity
 from ..plan.telling import Message, Policy, Seen, Telling, after, on_channel, telling, together
 from ..plan.telling_text import body, subject
 from ..plan.told import Record, Told, Topic, Trouble, read, written
 from ..zfs.client import Zfs
-from . import words
-from .channels import LOGIN, Channel, Means, UndeliveredError, channels, make_open, show_at_login
+from . import atomic, words
+from .channels import LOGIN, Channel, Means, UndeliveredError, channels, show_at_login
 from .check import check_on, job_of, runs_on_record
 from .configuration import notification_of, read_declared
-from .doctor_here import Run
+from .doctor_here import SYSTEMD_PATIENCE, Run
 from .elapses import longest_gap
 from .ends import Home
 from .journal import state_folder
@@ -54,8 +55,6 @@ RECORD, LOCK = "told.json", "notify.lock"
 
 ZFS_PATIENCE = 600.0
 """Seconds that zfs may take for an answer: a pool that hangs is what somebody must be told of."""
-
-SYSTEMD_PATIENCE = 60.0
 
 _CONFIG_IS_WELL = Seen(answered=frozenset({"config"}))
 _TOPICS = {Tell.FAILURE: Topic.FAILURE, Tell.LATE: Topic.LATE}
@@ -129,19 +128,21 @@ def _seen(request: Notify, asked: _Asked, surface: Surface, run: Run, now: datet
             from_history(meant, frozenset(look.check.dataset for look in looks), now),
             from_units(services, runs),
             from_checks(
-                looks, lambda check: _check(check, surface), busy_for(services, now + (wait or timedelta()))
+                looks,
+                lambda check: _check(check, surface, runs),
+                busy_for(services, now + (wait or timedelta())),
             ),
         ]
     )
 
 
-def _check(check: Check, surface: Surface) -> ActionResult:
+def _check(check: Check, surface: Surface, runs: Sequence[Finished]) -> ActionResult:
     """``check`` on this machine, with less patience than a run has."""
     host = LocalHost()
     try:
         source = Zfs(host, timeout=ZFS_PATIENCE)
         home = Home(job_of(check), source, surface, lambda: datetime.now(UTC), time.sleep)
-        return check_on(home, check, runs_on_record())
+        return check_on(home, check, runs)
     finally:
         host.close()
 
@@ -197,7 +198,7 @@ class _Keeper:
             first.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             machine.write(str(first), text, 0o600)
         except OSError:
-            make_open(second.parent)
+            atomic.make_open(second.parent)
             machine.write(str(second), text, 0o600)
         else:
             with suppress(OSError):

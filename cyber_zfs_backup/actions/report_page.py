@@ -16,7 +16,7 @@ from ..plan.findings import Finding, Severity, fails
 from ..plan.report_page import Page, Recorded, Seen, recorded, report_page
 from ..plan.standing import Row, Standing, rows
 from . import atomic, words
-from .attempt import attempt
+from .attempt import attempt, missing
 from .check import NIGHTLY, runs_on_record
 from .doctor import FILE as POOLS
 from .doctor import examine
@@ -108,9 +108,7 @@ def _looked(
         done = examine(home, ways, around.here, around.pools)
     except SourceMissingError as error:
         # A pool that is not imported is what the page is there to tell of.
-        what, _, remedy = str(error).rpartition("; ")
-        problem = Problem(what, home.source.label, remedy, "missing")
-        return ActionResult("report", Outcome.FAILED, what, problems=(problem,))
+        return missing("report", error, where=home.source.label)
     if done.facts is None or done.tree is None:
         problems = tuple(Problem(each.what, each.where, each.remedy, each.kind) for each in done.troubles)
         return _unread(home, around, given, done.findings, problems)
@@ -153,7 +151,7 @@ def written(page: Page, output: Path, problems: tuple[Problem, ...] = ()) -> Act
     text = html(page).encode("utf-8", "replace")
     path = output / NAME
     try:
-        _make(output)
+        atomic.make_open(output)
         atomic.write(str(path), text, 0o644)
     except OSError as error:
         remedy = "make it writable, or name another folder with --output"
@@ -172,11 +170,3 @@ def written(page: Page, output: Path, problems: tuple[Problem, ...] = ()) -> Act
             "bytes": len(text),
         },
     )
-
-
-def _make(folder: Path) -> None:
-    """Make a folder, and those above it, for everybody to enter, whatever the umask is: so is the page."""
-    if not folder.is_dir():
-        _make(folder.parent)
-        folder.mkdir(exist_ok=True)
-        folder.chmod(0o755)

@@ -25,7 +25,7 @@ from ..plan.telling import Seen, together
 from ..plan.telling_text import moment
 from ..plan.told import Topic, Trouble
 from .doctor_here import SERVICE, Run, SilentError, show_units, unit_moment
-from .expected import Gap, expected
+from .expected import SLACK, Gap, expected
 from .result import ActionResult, Outcome
 
 RUN_SERVICE = "cyber-zfs-backup-run.service"
@@ -41,7 +41,6 @@ RECENT = timedelta(days=7)
 """A run that failed longer ago was given up, or what it should have brought is late."""
 
 NIGHT = timedelta(days=1)
-SLACK = timedelta(hours=2)
 
 A_LOOK = timedelta(minutes=1)
 """So long after it has begun, a run that begins every few minutes may be one that finds nothing to do."""
@@ -85,7 +84,7 @@ def looks_of(declared: Declared, now: datetime, gap: Gap) -> tuple[Look, ...]:
     """The checks of a configuration file's datasets, but for those that rest."""
     found, known_gap = [], cache(gap)
     for task in tasks(declared):
-        if _rests(task, now):
+        if task.settings.paused(now):
             continue
         late = expected(task.settings, now, known_gap)
         found.append(Look(check_of(task, late.taken, late.arrived)))
@@ -171,14 +170,9 @@ def still_meant(runs: Iterable[Finished], declared: Declared, now: datetime) -> 
     labels = {
         task.dataset: {"", *(route.destination.label for route in task.routes)}
         for task in tasks(declared)
-        if not _rests(task, now)
+        if not task.settings.paused(now)
     }
     return [run for run in runs if not run.job or run.destination in labels.get(run.job, ())]
-
-
-def _rests(task: Task, now: datetime) -> bool:
-    pause = task.settings.pause
-    return pause is not None and pause.lasts(now.astimezone().date())
 
 
 def from_history(runs: Iterable[Finished], looked: frozenset[str], now: datetime) -> Seen:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
-from .escape import escape
+from ..model.escape import escape
 from .request import Show
 
 NOTICE = 25

@@ -16,8 +16,8 @@ from typing import Any
 from ..actions.result import RunResult, Surface
 from ..config.declared_requests import LookDeclared, NothingDeclaredError, RunDue
 from ..config.job import Job, UsageError
+from ..model.escape import escape
 from . import logs, progress, show
-from .escape import escape
 from .options import PROGRAM
 from .parser import parse
 from .request import Request

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from ..model.escape import escape
 from . import logs
-from .escape import escape
 from .request import Show
 
 if TYPE_CHECKING:

@@ -43,9 +43,9 @@ from typing import TYPE_CHECKING, TextIO
 from .. import __version__
 from ..actions.result import EXIT_CODES, ActionResult, Outcome, Problem, RunResult, Table
 from ..config.job import Action, Destination, Job
+from ..model.escape import escape
 from ..plan.findings import Finding, Severity
 from . import tables
-from .escape import escape
 from .request import Lines, Request, Show
 
 if TYPE_CHECKING:

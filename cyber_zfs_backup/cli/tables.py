@@ -8,7 +8,7 @@ import shutil
 from typing import TextIO
 
 from ..actions.result import Table
-from .escape import escape
+from ..model.escape import escape
 
 _WIDE = 10_000
 

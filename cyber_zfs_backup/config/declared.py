@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 
@@ -104,6 +104,12 @@ class Settings:
     conditions: Conditions = Conditions()
     warn_after: timedelta | None = None
     critical_after: timedelta | None = None
+
+    def paused(self, now: datetime) -> str:
+        """Since it rests at that moment: until when, in words; empty where it does not."""
+        if self.pause is None or not self.pause.lasts(now.astimezone().date()):
+            return ""
+        return f"paused until {self.pause.until}" if self.pause.until else "paused"
 
 
 @dataclass(frozen=True, slots=True)

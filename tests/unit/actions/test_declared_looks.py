@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -23,6 +24,7 @@ from cyber_zfs_backup.actions.doctor_here import Here, run_timer_is_off
 from cyber_zfs_backup.actions.ends import Ends, Home
 from cyber_zfs_backup.actions.journal import Journal
 from cyber_zfs_backup.actions.report_page import Around, on_record
+from cyber_zfs_backup.actions.reread import Read
 from cyber_zfs_backup.actions.result import ActionResult, Outcome, RunResult, Surface
 from cyber_zfs_backup.config.declared import Declared
 from cyber_zfs_backup.config.declared_requests import RunDue
@@ -292,7 +294,8 @@ def test_they_are_written_where_the_file_says(tmp_path: Path, monkeypatch: pytes
         return RunResult("", (), fleet.now, 0.0, False, (look(fleet, answer),))
 
     monkeypatch.setattr(declared_metrics, "looked", looked)
-    monkeypatch.setattr(declared_metrics, "read_declared", lambda _file, _surface: declared(fleet.text))
+    reader = SimpleNamespace(read=lambda _good: Read(declared(fleet.text), "digest"))
+    monkeypatch.setattr(declared_metrics, "Reader", lambda _file, _surface: reader)
     write_after_run(RunDue(FILE), rig.said)
     assert 'dataset="tank/src/local"' in output.read_text()
     output.unlink()

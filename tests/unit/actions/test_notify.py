@@ -276,7 +276,7 @@ def test_the_plain_timers_tree_is_looked_at_whatever_else_a_file_says(
     monkeypatch.setattr(notifying, "runs_on_record", lambda: [long_ago])
     looked: list[Check] = []
 
-    def look(check: Check, _surface: Surface) -> ActionResult:
+    def look(check: Check, _surface: Surface, _runs: object) -> ActionResult:
         looked.append(check)
         return ActionResult("check", Outcome.DONE, "well")
 

@@ -134,7 +134,8 @@ def test_run_after_run_all_is_well() -> None:
         assert off["there"] == off["newest"] == fleet.names()[-1]
     # What has an entry of its own is pinned by nobody else's.
     names = [each.name for each in fleet.source.world.datasets["tank/src/local"].snapshots]
-    assert names == fleet.names()[-2:]
+    # The former one goes with the next snapshot, or with this one where the push beside it has ended before.
+    assert names in (fleet.names()[-2:], fleet.names()[-1:])
     # But not where nothing expires at all.
     for _ in range(3):
         fleet.later(HOUR, actions=frozenset({Action.SNAPSHOT, Action.PUSH}))
